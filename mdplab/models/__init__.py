@@ -1,0 +1,15 @@
+"""Frozen problem types, and what a solver returns."""
+
+from mdplab.models.mdp import MDP, check_distribution
+from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
+
+__all__ = [
+    "MDP",
+    "Certificate",
+    "Solution",
+    "SolverFailure",
+    "Trace",
+    "check_distribution",
+    "frozen_array",
+    "frozen_mapping",
+]
