@@ -45,6 +45,9 @@ def _frozen_csr(matrix: Any) -> sp.csr_array:
             return matrix if isinstance(matrix, sp.csr_array) else sp.csr_array(matrix, copy=False)
     out = sp.csr_array(matrix, dtype=np.float64, copy=True)
     out.sum_duplicates()
+    if max(out.nnz, *out.shape) < 2**31:
+        # Half the index traffic of a sweep, which gathers bind.
+        out.indices, out.indptr = out.indices.astype(np.int32), out.indptr.astype(np.int32)
     for part in (out.data, out.indices, out.indptr):
         part.flags.writeable = False
     return out
@@ -176,8 +179,7 @@ class MDP:
             return self
         r = self.r
         if self.r_next is not None:
-            r = sp.csr_array((self.r_next, self.P.indices, self.P.indptr), shape=self.P.shape).toarray()
-            r = r.reshape(self.S, self.A, self.S)
+            r = self._rewards_by_next().toarray().reshape(self.S, self.A, self.S)
         return self._with(P=self.P.toarray().reshape(self.S, self.A, self.S), r=r)
 
     def sparse(self) -> "MDP":
@@ -198,11 +200,16 @@ class MDP:
         """
         return self._with(**changes)
 
+    def _rewards_by_next(self) -> Any:
+        """Rewards by next state in the shape that the constructor takes."""
+        if not self.is_sparse:
+            return self.r_next
+        return sp.csr_array((self.r_next, self.P.indices, self.P.indptr), shape=self.P.shape)
+
     def _with(self, **changes: Any) -> "MDP":
         r = self.r
         if self.r_next is not None:
-            sparse_r = lambda: sp.csr_array((self.r_next, self.P.indices, self.P.indptr), shape=self.P.shape)  # noqa: E731
-            r = sparse_r() if self.is_sparse else self.r_next
+            r = self._rewards_by_next()
         old = {"P": self.P, "r": r, "gamma": self.gamma, "mu": self.mu, "actions": self.actions}
         unknown = set(changes) - {*old, "states", "horizon"}
         if unknown:
@@ -211,9 +218,7 @@ class MDP:
 
     def __repr__(self) -> str:
         horizon = "" if self.horizon is None else f", horizon={self.horizon}"
-        return (
-            f"MDP(S={self.S}, A={self.A}, transitions={self.num_transitions}, gamma={self.gamma:g}{horizon})"
-        )
+        return f"MDP(S={self.S}, A={self.A}, transitions={self.num_transitions}, gamma={self.gamma:g}{horizon})"
 
     def _repr_html_(self) -> str:
         def row(name: str, text: str) -> str:
@@ -268,7 +273,9 @@ def _checked_sizes(P: Any, r: Any) -> tuple[int, int]:
         S, A = shape[:2]
     allowed = [(S, A), (S, A, S)] if not sp.issparse(r) else [(S * A, S)]
     if r_shape not in allowed:
-        raise ValueError(f"r has shape {r_shape}; with P for S={S} and A={A} it must be {' or '.join(map(str, allowed))}")
+        raise ValueError(
+            f"r has shape {r_shape}; with P for S={S} and A={A} it must be {' or '.join(map(str, allowed))}"
+        )
     return S, A
 
 
