@@ -1,7 +1,8 @@
 """Frozen problem types, and what a solver returns."""
 
-from mdplab.models.mdp import MDP, check_distribution
+from mdplab.models.mdp import MDP
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
+from mdplab.models.validation import check_distribution
 
 __all__ = [
     "MDP",

@@ -8,49 +8,18 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from mdplab.models.solution import frozen_array
-
-# Rows printed with nine digits (PRISM, DRN, JSON files) sum to one within this; the referee accounts for the defect.
-ROW_SUM_TOLERANCE = 1e-8
-
-
-def _first(mask: np.ndarray) -> tuple[int, ...] | None:
-    """Index of the first true entry, or None."""
-    flat = int(np.argmax(mask)) if mask.size else 0
-    return tuple(int(i) for i in np.unravel_index(flat, mask.shape)) if mask.size and mask.ravel()[flat] else None
-
-
-def _at(name: str, index: tuple[int, ...]) -> str:
-    return f"{name}[{', '.join(str(i) for i in index)}]"
-
-
-def check_distribution(name: str, values: Any, size: int) -> np.ndarray:
-    """`values` as a frozen distribution of length `size`; ValueError names the entry or the sum."""
-    array = frozen_array(values)
-    if array.shape != (size,):
-        raise ValueError(f"{name} has shape {array.shape}, expected ({size},)")
-    bad = _first(~np.isfinite(array) | (array < 0))
-    if bad is not None:
-        raise ValueError(f"{_at(name, bad)} is {array[bad]:g}; probabilities are finite and at least 0")
-    if abs(array.sum() - 1) > ROW_SUM_TOLERANCE:
-        raise ValueError(f"{name} sums to {array.sum():.12g}, not 1")
-    return array
-
-
-def _frozen_csr(matrix: Any) -> sp.csr_array:
-    """Canonical CSR (sorted, no duplicates), read-only; one that is so already is adopted without a copy."""
-    if sp.issparse(matrix) and matrix.format == "csr" and matrix.dtype == np.float64 and matrix.has_canonical_format:
-        parts = (matrix.data, matrix.indices, matrix.indptr)
-        if not any(part.flags.writeable for part in parts):
-            return matrix if isinstance(matrix, sp.csr_array) else sp.csr_array(matrix, copy=False)
-    out = sp.csr_array(matrix, dtype=np.float64, copy=True)
-    out.sum_duplicates()
-    if max(out.nnz, *out.shape) < 2**31:
-        # Half the index traffic of a sweep, which gathers bind.
-        out.indices, out.indptr = out.indices.astype(np.int32), out.indptr.astype(np.int32)
-    for part in (out.data, out.indices, out.indptr):
-        part.flags.writeable = False
-    return out
+from mdplab.models.validation import (
+    check_distribution,
+    checked_actions,
+    checked_dense,
+    checked_gamma,
+    checked_horizon,
+    checked_rewards,
+    checked_sizes,
+    checked_sparse,
+    checked_states,
+    terminal_states,
+)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -118,22 +87,22 @@ class MDP:
         def put(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
-        put("gamma", _checked_gamma(self.gamma))
-        put("horizon", _checked_horizon(self.horizon))
-        S, A = _checked_sizes(self.P, self.r)
-        put("actions", _checked_actions(self.actions, S, A))
+        put("gamma", checked_gamma(self.gamma))
+        put("horizon", checked_horizon(self.horizon))
+        S, A = checked_sizes(self.P, self.r)
+        put("actions", checked_actions(self.actions, S, A))
         sparse = sp.issparse(self.P)
-        put("P", _checked_sparse(self.P, self.actions) if sparse else _checked_dense(self.P, self.actions))
-        reward, by_next = _checked_rewards(self.r, self.P, self.actions)
+        put("P", checked_sparse(self.P, self.actions) if sparse else checked_dense(self.P, self.actions))
+        reward, by_next = checked_rewards(self.r, self.P, self.actions)
         put("r", reward)
         put("r_next", by_next)
         put("mu", None if self.mu is None else check_distribution("mu", self.mu, S))
-        put("states", _checked_states(self.states, S))
-        put("terminal", _terminal(self))
+        put("states", checked_states(self.states, S))
+        put("terminal", terminal_states(self.P, self.r, self.actions))
         if self.gamma == 1 and self.horizon is None and not self.terminal.any():
             raise ValueError(
-                "gamma is 1 without a horizon and without a terminal state (one where every action stays with reward 0); "
-                "give horizon=, a gamma below 1, or a terminal state"
+                "gamma is 1 without a horizon and without a terminal state (one where every action stays with "
+                "reward 0); give horizon=, a gamma below 1, or a terminal state"
             )
 
     @property
@@ -238,169 +207,3 @@ class MDP:
         if self.horizon is not None:
             lines.insert(4, row("horizon", str(self.horizon)))
         return f"<table><caption style='text-align:left'><b>MDP</b></caption><tbody>{''.join(lines)}</tbody></table>"
-
-
-def _checked_gamma(gamma: Any) -> float:
-    try:
-        value = float(gamma)
-    except (TypeError, ValueError):
-        raise ValueError(f"gamma is {gamma!r}; expected a number in [0, 1]") from None
-    if not 0 <= value <= 1:
-        raise ValueError(f"gamma is {value:g}; expected a number in [0, 1]")
-    return value
-
-
-def _checked_horizon(horizon: Any) -> int | None:
-    if horizon is None:
-        return None
-    if isinstance(horizon, bool) or int(horizon) != horizon or horizon < 1:
-        raise ValueError(f"horizon is {horizon!r}; expected an integer of at least 1")
-    return int(horizon)
-
-
-def _checked_sizes(P: Any, r: Any) -> tuple[int, int]:
-    """(S, A), from the shapes of P and r, which must agree."""
-    r_shape = np.shape(r) if not sp.issparse(r) else r.shape
-    if sp.issparse(P):
-        S = P.shape[1]
-        if S == 0 or P.shape[0] == 0 or P.shape[0] % S:
-            raise ValueError(f"P has shape {P.shape}; a sparse P is (S * A, S) with row s * A + a")
-        A = P.shape[0] // S
-    else:
-        shape = np.shape(P)
-        if len(shape) != 3 or shape[0] != shape[2] or 0 in shape:
-            raise ValueError(f"P has shape {shape}; a dense P is (S, A, S)")
-        S, A = shape[:2]
-    allowed = [(S, A), (S, A, S)] if not sp.issparse(r) else [(S * A, S)]
-    if r_shape not in allowed:
-        raise ValueError(
-            f"r has shape {r_shape}; with P for S={S} and A={A} it must be {' or '.join(map(str, allowed))}"
-        )
-    return S, A
-
-
-def _checked_actions(actions: Any, S: int, A: int) -> np.ndarray:
-    mask = np.ones((S, A), dtype=bool) if actions is None else np.asarray(actions)
-    if mask.shape != (S, A):
-        raise ValueError(f"actions has shape {mask.shape}, expected ({S}, {A})")
-    if mask.dtype != bool:
-        raise ValueError(f"actions has dtype {mask.dtype}, expected bool: True where the action is available")
-    none = _first(~mask.any(axis=1))
-    if none is not None:
-        raise ValueError(f"{_at('actions', none)} is False everywhere: state {none[0]} has no action")
-    return frozen_array(actions if actions is not None and mask is actions else mask, bool)
-
-
-def _checked_dense(P: Any, actions: np.ndarray) -> np.ndarray:
-    array = frozen_array(P)
-    if not actions.all() and np.any(array[~actions]):
-        array = np.where(actions[:, :, None], array, 0.0)
-        array.flags.writeable = False
-    _raise_bad_entry(array, "P")
-    sums = array.sum(axis=2)
-    _raise_bad_sum(sums, actions)
-    return array
-
-
-def _checked_sparse(P: Any, actions: np.ndarray) -> sp.csr_array:
-    matrix = _frozen_csr(P)
-    lengths = np.diff(matrix.indptr)
-    if not actions.all() and np.any(lengths[~actions.ravel()]):
-        matrix = _frozen_csr(sp.diags_array(actions.ravel().astype(np.float64)) @ matrix)
-        matrix = _without_zeros(matrix)
-    bad = _first(~np.isfinite(matrix.data) | (matrix.data < 0))
-    if bad is not None:
-        pair = int(np.searchsorted(matrix.indptr, bad[0], side="right")) - 1
-        where = (*divmod(pair, actions.shape[1]), int(matrix.indices[bad]))
-        raise ValueError(f"{_at('P', where)} is {matrix.data[bad]:g}; probabilities are finite and at least 0")
-    sums = matrix @ np.ones(matrix.shape[1])
-    _raise_bad_sum(sums.reshape(actions.shape), actions)
-    return matrix
-
-
-def _without_zeros(matrix: sp.csr_array) -> sp.csr_array:
-    out = matrix.copy()
-    out.eliminate_zeros()
-    return _frozen_csr(out)
-
-
-def _raise_bad_entry(array: np.ndarray, name: str) -> None:
-    # Two reductions find a bad entry without a temporary of the model's size; NaN poisons both.
-    if array.min() >= 0 and array.max() < np.inf:
-        return
-    bad = _first(~np.isfinite(array) | (array < 0))
-    raise ValueError(f"{_at(name, bad)} is {array[bad]:g}; probabilities are finite and at least 0")
-
-
-def _raise_bad_sum(sums: np.ndarray, actions: np.ndarray) -> None:
-    bad = _first((np.abs(sums - 1) > ROW_SUM_TOLERANCE) & actions)
-    if bad is not None:
-        raise ValueError(f"{_at('P', bad)} sums to {sums[bad]:.12g}, not 1")
-
-
-def _checked_rewards(r: Any, P: Any, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Mean rewards (S, A) and, where they depend on the next state, the original in the layout of P."""
-    S, A = actions.shape
-    if sp.issparse(r) or np.ndim(r) == 3:
-        if sp.issparse(P):
-            by_next = _rewards_along(r, P)
-            _raise_bad_reward(np.where(np.isfinite(by_next), 0.0, by_next), "r (by next state, in the order of P.data)")
-            weighted = sp.csr_array((P.data * by_next, P.indices, P.indptr), shape=P.shape)
-            mean = (weighted @ np.ones(S)).reshape(S, A)
-        else:
-            by_next = r.toarray().reshape(S, A, S) if sp.issparse(r) else np.asarray(r, dtype=np.float64)
-            if by_next is not r or not actions.all():
-                by_next = np.where(actions[:, :, None], by_next, 0.0)
-            _raise_bad_reward(by_next, "r")
-            mean = np.einsum("sat,sat->sa", P, by_next)
-        return frozen_array(mean), frozen_array(by_next)
-    mean = frozen_array(r)
-    if not actions.all() and np.any(mean[~actions]):
-        mean = frozen_array(np.where(actions, mean, 0.0))
-    _raise_bad_reward(mean, "r")
-    return mean, None
-
-
-def _rewards_along(r: Any, P: sp.csr_array) -> np.ndarray:
-    """The reward of each stored transition of P, (nnz,)."""
-    if sp.issparse(r):
-        matrix = _frozen_csr(r)
-        if np.array_equal(matrix.indptr, P.indptr) and np.array_equal(matrix.indices, P.indices):
-            return matrix.data
-    else:
-        matrix = np.asarray(r, dtype=np.float64).reshape(P.shape)
-    rows = np.repeat(np.arange(P.shape[0]), np.diff(P.indptr))
-    return np.asarray(matrix[rows, P.indices], dtype=np.float64).ravel()
-
-
-def _raise_bad_reward(array: np.ndarray, name: str) -> None:
-    bad = _first(~np.isfinite(array))
-    if bad is not None:
-        raise ValueError(f"{_at(name, bad)} is {array[bad]:g}; rewards of available actions are finite")
-
-
-def _checked_states(states: Any, S: int) -> tuple[str, ...] | None:
-    if states is None:
-        return None
-    names = tuple(str(name) for name in states)
-    if len(names) != S:
-        raise ValueError(f"states has {len(names)} names, expected {S}")
-    return names
-
-
-def _terminal(mdp: MDP) -> np.ndarray:
-    """States that every available action keeps, with reward 0."""
-    S, A = mdp.actions.shape
-    if mdp.is_sparse:
-        pairs = np.arange(S * A)
-        stay = np.diff(mdp.P.indptr) == 1
-        first = np.minimum(mdp.P.indptr[:-1], max(mdp.P.nnz - 1, 0))
-        stay &= mdp.P.indices[first] == pairs // A if mdp.P.nnz else False
-        stay = stay.reshape(S, A)
-    else:
-        # A row that sums to one and has one on the diagonal has nothing elsewhere, up to the tolerance of its sum.
-        diagonal = mdp.P[np.arange(S), :, np.arange(S)]
-        stay = diagonal >= 1
-        for s, a in zip(*np.nonzero(stay)):
-            stay[s, a] = np.count_nonzero(mdp.P[s, a]) == 1
-    return frozen_array(((stay & (mdp.r == 0)) | ~mdp.actions).all(axis=1), bool)
