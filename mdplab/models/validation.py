@@ -51,6 +51,7 @@ def _frozen_csr(matrix: Any) -> sp.csr_array:
 
 
 def checked_gamma(gamma: Any) -> float:
+    """The discount as a float in [0, 1]."""
     try:
         value = float(gamma)
     except (TypeError, ValueError):
@@ -61,6 +62,7 @@ def checked_gamma(gamma: Any) -> float:
 
 
 def checked_horizon(horizon: Any) -> int | None:
+    """The horizon as an int of at least 1, or None."""
     if horizon is None:
         return None
     if isinstance(horizon, bool) or int(horizon) != horizon or horizon < 1:
@@ -90,6 +92,7 @@ def checked_sizes(P: Any, r: Any) -> tuple[int, int]:
 
 
 def checked_actions(actions: Any, S: int, A: int) -> np.ndarray:
+    """The mask of available actions, (S, A); every state has one."""
     mask = np.ones((S, A), dtype=bool) if actions is None else np.asarray(actions)
     if mask.shape != (S, A):
         raise ValueError(f"actions has shape {mask.shape}, expected ({S}, {A})")
@@ -102,6 +105,7 @@ def checked_actions(actions: Any, S: int, A: int) -> np.ndarray:
 
 
 def checked_dense(P: Any, actions: np.ndarray) -> np.ndarray:
+    """P as a frozen (S, A, S) array, with zero rows for unavailable actions."""
     array = frozen_array(P)
     if not actions.all() and np.any(array[~actions]):
         array = np.where(actions[:, :, None], array, 0.0)
@@ -113,6 +117,7 @@ def checked_dense(P: Any, actions: np.ndarray) -> np.ndarray:
 
 
 def checked_sparse(P: Any, actions: np.ndarray) -> sp.csr_array:
+    """P as a frozen canonical CSR of shape (S * A, S), with empty rows for unavailable actions."""
     matrix = _frozen_csr(P)
     unavailable = ~actions.ravel()
     if np.any(np.diff(matrix.indptr)[unavailable]):
@@ -187,6 +192,7 @@ def _raise_bad_reward(array: np.ndarray, name: str) -> None:
 
 
 def checked_states(states: Any, S: int) -> tuple[str, ...] | None:
+    """Names of the S states, or None."""
     if states is None:
         return None
     names = tuple(str(name) for name in states)
