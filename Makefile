@@ -1,11 +1,9 @@
-# Every target makes .venv if it is missing; nothing is installed anywhere else.
+# Every target makes .venv if it is missing; nothing is installed anywhere else, and nothing is fetched once it is there.
 PYTHON ?= python3
+EXTRAS ?= test
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-# Solvers set their own thread counts; BLAS threads on top of worker processes only slow both down.
-export OMP_NUM_THREADS ?= 2
-export OPENBLAS_NUM_THREADS ?= 1
 
 .PHONY: verify test lint figures notebooks bench clean
 
@@ -33,5 +31,5 @@ clean:
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $(STAMP)

@@ -1,0 +1,222 @@
+"""The command line: list, show, verify, figures, prove, report, solve, new, bench.
+
+Exit code 0 when every verdict is what its card expects, 1 when one is not, 2 for a usage error or bad input (one line on
+standard error, nothing written), 130 after Ctrl-C (what had finished is in the store).
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")]
+StoreOption = Annotated[Path | None, typer.Option(help="Results store [default: .mdplab/store.sqlite].")]
+DEFAULT_REPORT = Path("report_html")
+
+
+def _console(json_target: str | None = None) -> Any:
+    """Standard output, unless JSON goes there: then nothing else does."""
+    from rich.console import Console
+
+    return Console(stderr=json_target == "-", highlight=False)
+
+
+def _write_json(target: str | None, record: Any) -> None:
+    if target is None:
+        return
+    from mdplab.report.figures import write_atomically
+    from mdplab.report.terminal import finite
+
+    text = json.dumps(finite(record), indent=1, allow_nan=False) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        write_atomically(Path(target), text)
+
+
+@app.command("list")
+def list_(key: Annotated[str | None, typer.Argument(help="One paper.")] = None, json_file: JsonOption = None) -> None:
+    """Papers, their claims and figures."""
+    from mdplab.report.catalogue import catalogue, print_catalogue
+
+    entries = catalogue([key] if key else None)
+    _write_json(json_file, entries)
+    if json_file != "-":
+        print_catalogue(_console(), entries)
+
+
+@app.command()
+def show(claim_id: Annotated[str, typer.Argument(metavar="ID")], store: StoreOption = None, json_file: JsonOption = None) -> None:
+    """A claim: statement, source, assumptions, falsifiers, lemmas, latest verdict."""
+    from mdplab.report.catalogue import claim_record, print_claim
+
+    record = claim_record(claim_id, store)
+    _write_json(json_file, record)
+    if json_file != "-":
+        print_claim(_console(), record)
+
+
+@app.command()
+def verify(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Papers or claims; all by default.")] = None,
+    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    workers: Annotated[int, typer.Option(min=1, help="Local worker processes.")] = 2,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")] = None,
+    store: StoreOption = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the HTML report to this folder.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Judge claims: a live table of verdicts; exit code 1 if one is not what its card expects."""
+    from mdplab.claims import run_claims
+    from mdplab.report.build import build_report, save_last_run
+    from mdplab.report.terminal import RunDisplay, verdict_table
+
+    console = _console(json_file)
+    with RunDisplay(console) as display:
+        run = run_claims(ids, profile=profile, workers=workers, scheduler=scheduler, store=store, on_event=display.event)
+    record = run.to_json()
+    save_last_run(record, store)
+    if json_file != "-":
+        console.print(verdict_table(record["results"]))
+    surprises = [result["id"] for result in record["results"] if not result["as_expected"]]
+    seconds = f"in {record['seconds']:.0f} s"
+    if surprises:
+        console.print(f"[red bold]{len(surprises)} of {len(record['results'])} not as expected[/] {seconds}: {', '.join(surprises)}")
+    else:
+        console.print(f"[green]all {len(record['results'])} verdicts as expected[/] {seconds}")
+    if report is not None:
+        console.print(f"report: {build_report(record, report)}")
+    _write_json(json_file, record)
+    raise typer.Exit(1 if surprises else 0)
+
+
+@app.command()
+def figures(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Papers; all by default.")] = None,
+    profile: Annotated[str, typer.Option(help="quick or full sizes.")] = "quick",
+    redraw: Annotated[bool, typer.Option("--redraw", help="Draw from the stored data only.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Recompute, compare with the stored data, write nothing.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where data and pictures lie.")] = Path("figures"),
+) -> None:
+    """Recompute and redraw the papers' figures: CSV, JSON and SVG."""
+    from mdplab.report.produce import make_figures
+
+    console = _console()
+    faults = 0
+    for line, ok in make_figures(keys, folder=folder, profile=profile, redraw=redraw, check=check):
+        console.print(line if ok else f"[red]{line}[/]", soft_wrap=True)
+        faults += not ok
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def prove(
+    keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Papers; all by default.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Check the lemmas of proofs_check: kind, statement, seconds, verdict."""
+    from mdplab.report.lemmas import check_lemmas, lemma_table
+
+    records = check_lemmas(keys)
+    _write_json(json_file, records)
+    if json_file != "-":
+        _console().print(lemma_table(records))
+    raise typer.Exit(0 if all(record["ok"] for record in records) else 1)
+
+
+@app.command("report")
+def report_(
+    folder: Annotated[Path, typer.Argument(help="Where to write it.")] = DEFAULT_REPORT, store: StoreOption = None
+) -> None:
+    """The HTML report of the last run."""
+    from mdplab.report.build import build_report, load_last_run
+
+    _console().print(f"report: {build_report(load_last_run(store), folder)}")
+
+
+@app.command()
+def solve(
+    source: Annotated[str, typer.Argument(metavar="FILE|gym:ID", help="A model file, or a gymnasium toy-text id.")],
+    gamma: Annotated[float | None, typer.Option(help="Discount factor in [0, 1].")] = None,
+    tol: Annotated[float, typer.Option(help="Certified error of value and policy, in the units of the value.")] = 1e-6,
+    method: Annotated[str, typer.Option(help="A solver's name, or auto.")] = "auto",
+    horizon: Annotated[int | None, typer.Option(min=1, help="Number of decisions.")] = None,
+    criterion: Annotated[str, typer.Option(help="auto or average.")] = "auto",
+    goal: Annotated[str | None, typer.Option(help="Target label of a PRISM or DRN model.")] = None,
+    rewards: Annotated[str | None, typer.Option(help="Reward model of a DRN model.")] = None,
+    certify: Annotated[str | None, typer.Option(help="float or exact: let the referee check the answer.")] = None,
+    json_file: JsonOption = None,
+) -> None:
+    """Solve a model exactly and certify the answer."""
+    from mdplab.exact import solve as solve_problem
+    from mdplab.io import load
+    from mdplab.report.terminal import print_solution
+
+    if certify not in (None, "float", "exact"):
+        raise ValueError(f"--certify is {certify!r}; expected float or exact")
+    extra = {name: value for name, value in (("goal", goal), ("rewards", rewards)) if value is not None}
+    problem = load(source, gamma=gamma, horizon=horizon, **extra)
+    solution = solve_problem(problem, tol=tol, method=method, criterion=criterion)
+    console = _console(json_file)
+    if json_file != "-":
+        print_solution(console, problem, solution)
+    certificate = solution.certificate
+    record = {
+        "value": solution.value,
+        "policy": solution.policy,
+        "certificate": {"kind": certificate.kind, "gap": certificate.gap, "residuals": dict(certificate.residuals)},
+        "method": solution.method,
+        "num_iters": solution.num_iters,
+        "seconds": solution.seconds,
+        "reason": solution.reason,
+    }
+    ok = True
+    if certify is not None:
+        from mdplab.report.referee import referee
+
+        ok, record["referee"], lines = referee(problem, solution, certify)
+        for line in lines:
+            console.print(line, soft_wrap=True)
+    _write_json(json_file, record)
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def new(
+    key: Annotated[str, typer.Argument(help="<firstauthor><year>, such as munos2023.")],
+    folder: Annotated[Path, typer.Option(help="The checkout.")] = Path("."),
+) -> None:
+    """A paper's card, module, lemma file and notebook from the template; no existing file is touched."""
+    from mdplab.report.scaffold import new_paper
+
+    for path in new_paper(key, folder):
+        _console().print(f"wrote {path}")
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Small models only.")] = False,
+    json_file: JsonOption = None,
+) -> None:
+    """Speed against peers and against the memory roofline."""
+    from mdplab.report.benchmarks import run_benchmarks
+
+    _write_json(json_file, run_benchmarks(_console(json_file), quick=quick))
+
+
+def main() -> None:
+    """Entry point: bad input is one line and exit code 2, Ctrl-C loses nothing that had finished."""
+    from mdplab.models import SolverFailure
+
+    try:
+        app()
+    except (ValueError, SolverFailure) as error:
+        print(f"mdplab: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("mdplab: interrupted; what had finished is in the store", file=sys.stderr)
+        sys.exit(130)

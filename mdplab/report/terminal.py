@@ -1,0 +1,126 @@
+"""What a terminal shows: solutions, verdict tables, and the progress of a run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mdplab.report.html import killed, short, tone
+
+_COLOURS = {"good": "green", "bad": "red", "wait": "yellow"}
+MAX_STATES_SHOWN = 24
+
+
+def _verdict(result: Mapping[str, Any]) -> str:
+    text = f"[{_COLOURS[tone(result['verdict'])]}]{result['verdict']}[/]"
+    return text if result["as_expected"] else f"{text} [red bold](expected {result['expected']})[/]"
+
+
+def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
+    """One row a claim: verdict, slack, falsifiers refuted, seconds."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("claim", no_wrap=True)
+    table.add_column("theorem")
+    table.add_column("verdict")
+    for name in ("slack", "refutable at", "falsifiers", "s"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for result in results:
+        table.add_row(
+            result["id"],
+            escape(result["theorem"]),
+            _verdict(result),
+            short(result["slack"]),
+            short(result["refutable_factor"]),
+            killed(result),
+            f"{result['seconds']:.1f}",
+        )
+    return table
+
+
+class RunDisplay:
+    """A live table of verdicts above a progress bar; on a pipe, one line a claim.
+
+    Use as a context manager; call it with the runner's events.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.results: list[Mapping[str, Any]] = []
+        self.progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self.bar = self.progress.add_task("starting", total=None)
+        self.live = Live(self.progress, console=console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "RunDisplay":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def tasks(self, done: int, total: int, description: str) -> None:
+        """So many units of work are done; `description` names the one that ended last."""
+        self.progress.update(self.bar, completed=done, total=total, description=description)
+
+    def verdict(self, result: Mapping[str, Any]) -> None:
+        """A claim has its verdict."""
+        self.results.append(result)
+        if self.console.is_terminal:
+            shown = self.results[-max(4, self.console.height - 6) :]
+            grid = Table.grid()
+            grid.add_row(verdict_table(shown))
+            grid.add_row(self.progress)
+            self.live.update(grid)
+        else:
+            self.console.print(f"{result['id']}: {_verdict(result)}")
+
+
+def print_solution(console: Console, problem: Any, solution: Any) -> None:
+    """Value and policy of the first states, the method and why, and what is certified."""
+    value, policy = solution.value, solution.policy
+    if value.ndim == 2:
+        console.print(f"[dim]first decision of {policy.shape[0]}[/]")
+        value, policy = value[0], policy[0]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("state")
+    table.add_column("value", justify="right")
+    table.add_column("policy", justify="right")
+    names = getattr(problem, "states", None)
+    for s in range(min(MAX_STATES_SHOWN, value.size)):
+        table.add_row(names[s] if names else str(s), f"{value[s]:.9g}", _action(policy[s]))
+    console.print(table)
+    if value.size > MAX_STATES_SHOWN:
+        console.print(f"[dim]... {value.size - MAX_STATES_SHOWN} more states; --json writes all[/]")
+    console.print(
+        f"{solution.method}, {solution.num_iters} iterations, {solution.seconds:.3g} s. {escape(solution.reason)}"
+    )
+    certificate = solution.certificate
+    console.print(f"certificate [bold]{certificate.kind}[/]: value and policy within {certificate.gap:.3g} of the optimum")
+
+
+def _action(choice: Any) -> str:
+    if np.ndim(choice) == 0:
+        return str(int(choice))
+    return " ".join(f"{a}:{p:.3g}" for a, p in enumerate(choice) if p > 0)
+
+
+def finite(value: Any) -> Any:
+    """The same value with arrays as lists and numbers that JSON has no word for as None."""
+    if isinstance(value, np.ndarray | np.generic):
+        return finite(value.tolist())
+    if isinstance(value, Mapping):
+        return {str(key): finite(part) for key, part in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
