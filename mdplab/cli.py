@@ -1,7 +1,7 @@
 """The command line: list, show, verify, figures, prove, report, solve, new, bench.
 
-Exit code 0 when every verdict is what its card expects, 1 when one is not, 2 for a usage error or bad input (one line on
-standard error, nothing written), 130 after Ctrl-C (what had finished is in the store).
+Exit code 0 when every verdict is what its card expects, 1 when one is not, 2 for a usage error or bad input (one line
+on standard error, nothing written), 130 after Ctrl-C (what had finished is in the store).
 """
 
 import json
@@ -50,7 +50,9 @@ def list_(key: Annotated[str | None, typer.Argument(help="One paper.")] = None, 
 
 
 @app.command()
-def show(claim_id: Annotated[str, typer.Argument(metavar="ID")], store: StoreOption = None, json_file: JsonOption = None) -> None:
+def show(
+    claim_id: Annotated[str, typer.Argument(metavar="ID")], store: StoreOption = None, json_file: JsonOption = None
+) -> None:
     """A claim: statement, source, assumptions, falsifiers, lemmas, latest verdict."""
     from mdplab.report.catalogue import claim_record, print_claim
 
@@ -62,7 +64,9 @@ def show(claim_id: Annotated[str, typer.Argument(metavar="ID")], store: StoreOpt
 
 @app.command()
 def verify(
-    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Papers or claims; all by default.")] = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Papers or claims; all by default.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     workers: Annotated[int, typer.Option(min=1, help="Local worker processes.")] = 2,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, tcp://host:port.")] = None,
@@ -77,7 +81,9 @@ def verify(
 
     console = _console(json_file)
     with RunDisplay(console) as display:
-        run = run_claims(ids, profile=profile, workers=workers, scheduler=scheduler, store=store, on_event=display.event)
+        run = run_claims(
+            ids, profile=profile, workers=workers, scheduler=scheduler, store=store, on_event=display.event
+        )
     record = run.to_json()
     save_last_run(record, store)
     if json_file != "-":
@@ -85,7 +91,8 @@ def verify(
     surprises = [result["id"] for result in record["results"] if not result["as_expected"]]
     seconds = f"in {record['seconds']:.0f} s"
     if surprises:
-        console.print(f"[red bold]{len(surprises)} of {len(record['results'])} not as expected[/] {seconds}: {', '.join(surprises)}")
+        of = f"{len(surprises)} of {len(record['results'])}"
+        console.print(f"[red bold]{of} not as expected[/] {seconds}: {', '.join(surprises)}")
     else:
         console.print(f"[green]all {len(record['results'])} verdicts as expected[/] {seconds}")
     if report is not None:
@@ -99,7 +106,9 @@ def figures(
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Papers; all by default.")] = None,
     profile: Annotated[str, typer.Option(help="quick or full sizes.")] = "quick",
     redraw: Annotated[bool, typer.Option("--redraw", help="Draw from the stored data only.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Recompute, compare with the stored data, write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Recompute, compare with the stored data, write nothing.")
+    ] = False,
     folder: Annotated[Path, typer.Option(help="Where data and pictures lie.")] = Path("figures"),
 ) -> None:
     """Recompute and redraw the papers' figures: CSV, JSON and SVG."""

@@ -206,13 +206,14 @@ def draw(table: Mapping[str, Any], *, name: str, kind: str, title: str = "", xla
 
 def write_atomically(path: Path, text: str) -> None:
     """Write beside the target and rename, so that an interrupted run leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        if temporary.is_file():
+            temporary.unlink()
         raise ValueError(f"{path}: cannot be written ({error.strerror or error})") from None
 
 

@@ -104,7 +104,9 @@ def print_solution(console: Console, problem: Any, solution: Any) -> None:
         f"{solution.method}, {solution.num_iters} iterations, {solution.seconds:.3g} s. {escape(solution.reason)}"
     )
     certificate = solution.certificate
-    console.print(f"certificate [bold]{certificate.kind}[/]: value and policy within {certificate.gap:.3g} of the optimum")
+    console.print(
+        f"certificate [bold]{certificate.kind}[/]: value and policy within {certificate.gap:.3g} of the optimum"
+    )
 
 
 def _action(choice: Any) -> str:
