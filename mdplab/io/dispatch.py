@@ -7,19 +7,32 @@ from urllib.parse import parse_qsl
 from mdplab.io.files import fail
 from mdplab.models import MDP
 
+_READABLE = (".npz", ".json", ".tra", ".drn", ".csv", ".parquet")
+_EXPLICIT_OPTIONS = ("goal", "reward", "minimise")
+_LOG_OPTIONS = ("num_states", "num_actions", "unseen")
 
-def load(source: str | Path, *, gamma: float | None = None, horizon: int | None = None) -> MDP:
+
+def load(source: str | Path, *, gamma: float | None = None, horizon: int | None = None, **options: Any) -> MDP:
     """Read a model.
 
     Parameters
     ----------
     source : str or Path
-        "gym:FrozenLake-v1?map_name=8x8&is_slippery=false" (the table of a gymnasium environment), or a file by its
-        suffix: `.npz`, `.json` (our own).
+        A file by its suffix, or "gym:ID". Options may follow as "?key=value&key=value".
+
+        - `.npz`, `.json`: our own files (`mdplab.io.own`); no options.
+        - `.tra` (PRISM, with `.sta .lab .srew .trew` beside it), `.drn` (Storm): options goal=LABEL, reward=NAME,
+          minimise=true (`mdplab.io.explicit.explicit_mdp`); gamma is 1 unless given.
+        - `.csv`, `.parquet`: logged transitions (`mdplab.io.estimate`, which also returns the counts); options
+          num_states, num_actions, unseen=absorbing; gamma is required.
+        - "gym:FrozenLake-v1?map_name=8x8&is_slippery=false": the table of a gymnasium environment, options being its
+          arguments; gamma is required.
     gamma : float in [0, 1], optional
-        Discount factor: required for gymnasium, overrides the file's own elsewhere.
+        Discount factor; overrides the file's own.
     horizon : int >= 1, optional
         Number of decisions; overrides the file's own.
+    **options
+        The same options by keyword; they override those in `source`.
 
     Returns
     -------
@@ -43,45 +56,85 @@ def load(source: str | Path, *, gamma: float | None = None, horizon: int | None 
     if text.startswith("gym:"):
         from mdplab.io.gym import load_gym
 
-        name, options = _split(text.removeprefix("gym:"))
-        return load_gym(name, options, gamma=gamma, horizon=horizon)
-    changes: dict[str, Any] = {"gamma": gamma, "horizon": horizon}
-    changes = {key: value for key, value in changes.items() if value is not None}
-    name, options = (text, {}) if Path(text).exists() else _split(text)
-    path = Path(name)
+        name, found = _split(text.removeprefix("gym:"))
+        return load_gym(name, found | options, gamma=gamma, horizon=horizon)
+    name, found = (text, {}) if Path(text).exists() else _split(text)
+    path, found = Path(name), found | options
     suffix = path.suffix.lower()
+    if suffix not in _READABLE:
+        fail(path, None, f"unknown suffix {suffix!r}; expected one of {', '.join(_READABLE)}, or a source gym:ID")
     if suffix in (".npz", ".json"):
         from mdplab.io import own
 
-        if options:
-            fail(path, None, f"unknown option {next(iter(options))!r}; {suffix} files take none")
+        _known(path, found, ())
+        changes = {key: value for key, value in (("gamma", gamma), ("horizon", horizon)) if value is not None}
         return {".npz": own.load_npz, ".json": own.load_json}[suffix](path, **changes)
-    fail(path, None, f"unknown suffix {suffix!r}; expected .npz, .json, or a source gym:ID")
+    if suffix in (".tra", ".drn"):
+        from mdplab.io import drn, prism
+
+        _known(path, found, _EXPLICIT_OPTIONS)
+        if "minimise" in found:
+            found["minimise"] = _flag(path, "minimise", found["minimise"])
+        reader = {".tra": prism.load_prism, ".drn": drn.load_drn}[suffix]
+        return reader(path, gamma=gamma, horizon=horizon, **found)
+    from mdplab.io import logs
+
+    _known(path, found, _LOG_OPTIONS)
+    if gamma is None:
+        fail(path, None, "gamma is needed; logged transitions do not define a discount")
+    for key in ("num_states", "num_actions"):
+        if key in found:
+            found[key] = _count(path, key, found[key])
+    return logs.estimate(path, gamma=gamma, horizon=horizon, **found).mdp
 
 
 def save(mdp: MDP, path: str | Path) -> None:
-    """Write a model; the suffix says in which format. The file is written whole or not at all.
+    """Write a model; the suffix says in which format. All files of it are written whole, or none.
+
+    `.npz` and `.json` hold everything to the last bit. `.tra` (with `.lab`, `.trew`, and `.sta` if states are named)
+    and `.drn` hold probabilities and rewards to the last bit, but neither gamma nor horizon; actions are numbered
+    without gaps; the labels are init (the support of `mu`, which must be uniform on it; state 0 without `mu`) and
+    terminal; `.drn` holds mean rewards only, and no names of states.
 
     Raises
     ------
     ValueError
         If the suffix is unknown or the format cannot hold the model.
     OSError
-        If the file cannot be written, for example because the disk is full.
+        If the file cannot be written, for example because the disk is full; nothing is left behind.
     """
-    from mdplab.io import own
+    from mdplab.io import drn, own, prism
 
     path = Path(path)
-    writers = {".npz": own.save_npz, ".json": own.save_json}
+    writers = {".npz": own.save_npz, ".json": own.save_json, ".tra": prism.save_prism, ".drn": drn.save_drn}
     if path.suffix.lower() not in writers:
         fail(path, None, f"unknown suffix {path.suffix!r}; expected one of {', '.join(writers)}")
     writers[path.suffix.lower()](mdp, path)
 
 
-def _split(text: str) -> tuple[str, dict[str, str]]:
+def _split(text: str) -> tuple[str, dict[str, Any]]:
     """A source and its options: "name?key=value&key=value"."""
     name, _, query = text.partition("?")
     try:
         return name, dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
     except ValueError:
         fail(text, None, f"options {query!r} are not of the form key=value&key=value")
+
+
+def _known(path: Path, found: dict[str, Any], allowed: tuple[str, ...]) -> None:
+    for key in found:
+        if key not in allowed:
+            fail(path, None, f"unknown option {key!r}; {path.suffix} files take {', '.join(allowed) or 'none'}")
+
+
+def _flag(path: Path, key: str, value: Any) -> bool:
+    text = str(value).lower()
+    if text not in ("true", "false", "1", "0"):
+        fail(path, None, f"option {key} is {value!r}, expected true or false")
+    return text in ("true", "1")
+
+
+def _count(path: Path, key: str, value: Any) -> int:
+    if not str(value).isdigit():
+        fail(path, None, f"option {key} is {value!r}, expected an integer")
+    return int(value)

@@ -16,7 +16,7 @@ from mdplab.models import MDP
 _DENSE_ENTRIES = 1 << 20
 
 
-def load_gym(name: str, options: Mapping[str, str], *, gamma: float | None, horizon: int | None = None) -> MDP:
+def load_gym(name: str, options: Mapping[str, Any], *, gamma: float | None, horizon: int | None = None) -> MDP:
     """The model of a gymnasium environment that publishes `env.unwrapped.P[s][a] = [(p, s', r, done), ...]`.
 
     Parameters
@@ -45,7 +45,7 @@ def load_gym(name: str, options: Mapping[str, str], *, gamma: float | None, hori
     source = f"gym:{name}"
     if gamma is None:
         raise ValueError(f"{source}: gamma is needed; environments do not define a discount")
-    env = _make(source, name, {key: _value(text) for key, text in options.items()})
+    env = _make(source, name, {key: _value(text) if isinstance(text, str) else text for key, text in options.items()})
     table = getattr(env, "P", None)
     if not isinstance(table, Mapping) or not table:
         env.close()
