@@ -1,5 +1,6 @@
 """Frozen problem types, and what a solver returns."""
 
+from mdplab.models.constrained import ConstrainedMDP
 from mdplab.models.mdp import MDP
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
 from mdplab.models.validation import check_distribution
@@ -7,6 +8,7 @@ from mdplab.models.validation import check_distribution
 __all__ = [
     "MDP",
     "Certificate",
+    "ConstrainedMDP",
     "Solution",
     "SolverFailure",
     "Trace",
