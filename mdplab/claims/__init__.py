@@ -4,6 +4,7 @@ What a paper's module needs is here; the runner is `mdplab.claims.runner.run_cla
 """
 
 from mdplab.claims.claim import Claim, Evidence, NotApplicable, claim
+from mdplab.claims.relation import Relation
 from mdplab.claims.relations import (
     Bound,
     BoundHP,
@@ -14,7 +15,6 @@ from mdplab.claims.relations import (
     Ordering,
     Rate,
     Regret,
-    Relation,
     SequentialRate,
     Witness,
     WorstRate,

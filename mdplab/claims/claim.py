@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.claims.relations import Relation
+from mdplab.claims.relation import Relation
 
 MAIN, TWO_START, SEARCH, ZERO_ERROR = "main", "two-start", "search", "zero-error"
 
@@ -222,6 +222,8 @@ def claim(
             for label, arm in group.items():
                 if not label.replace("-", "_").isidentifier():
                     raise ValueError(f"claim {name}: {kind} has the name {label!r}; letters, digits, - and _ only")
+                if label == "synthetic":
+                    raise ValueError(f"claim {name}: {kind} has the name 'synthetic', which the relation's control has")
                 if not callable(arm):
                     raise ValueError(f"claim {name}: {kind}[{label!r}] is {arm!r}, not a function (p, rng) -> Evidence")
         if search is not None and not relation.deterministic:

@@ -18,51 +18,13 @@
 The runner stacks replicates along a new leading axis before `decide`.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from mdplab.claims.decision import Decision
-
-Stacked = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Relation:
-    """Base of the relations; `rule` is the id of the decision rule, `arrays` the names that it requires."""
-
-    rule: ClassVar[str]
-    arrays: ClassVar[tuple[str, ...]]
-    optional: ClassVar[tuple[str, ...]] = ()
-    deterministic: ClassVar[bool] = True
-    not_established: ClassVar[str]
-
-    def decide(self, stacked: Stacked) -> Decision:
-        """Apply the rule to the arrays of all replicates, stacked along a new leading axis."""
-        raise NotImplementedError
-
-    def describe(self) -> str:
-        """The relation in words."""
-        raise NotImplementedError
-
-    def synthetic(self) -> dict[str, np.ndarray] | None:
-        """Stacked arrays that satisfy the relation by construction: a positive control for the rule itself."""
-        return None
-
-    @property
-    def parameters(self) -> dict[str, object]:
-        """The pre-registered constants."""
-        return asdict(self)
-
-    def missing(self, names: set[str]) -> list[str]:
-        """Required arrays that are not among `names`."""
-        return [name for name in self.arrays if name not in names]
-
-    def _named(self, stacked: Stacked) -> dict[str, np.ndarray]:
-        return {name: stacked[name] for name in (*self.arrays, *self.optional) if name in stacked}
-
+from mdplab.claims.relation import Relation, Stacked, shared
 
 _INSTANCES = "Says nothing about instances that are not listed, nor about the proof."
 
@@ -132,7 +94,8 @@ class BoundMean(Relation):
     )
 
     def __post_init__(self) -> None:
-        _inside("cap", self.cap, 0.0, np.inf)
+        if not self.cap > 0:
+            raise ValueError(f"cap is {self.cap}; it must be above 0 (infinity if none is known)")
 
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import bounds
@@ -142,7 +105,9 @@ class BoundMean(Relation):
     def describe(self) -> str:
         return f"the mean error is at most the bound, for errors in [0, {self.cap:g}]"
 
-    def synthetic(self) -> dict[str, np.ndarray]:
+    def synthetic(self) -> dict[str, np.ndarray] | None:
+        if np.isinf(self.cap):
+            return None
         return {"error": np.zeros((12, 40)), "bound": np.full(12, 0.5 * self.cap)}
 
 
@@ -152,7 +117,7 @@ class Rate(Relation):
 
     exponent: float
     margin: float = 0.05
-    log_power: float = 0
+    log_power: float | None = 0
     functional: str = "mean_log"
 
     rule: ClassVar[str] = "RATE-G1"
@@ -170,7 +135,10 @@ class Rate(Relation):
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import rates
 
-        return rates.rate_g1(**self._named(stacked), **self.parameters)
+        return rates.rate_g1(**self._on_grid(stacked), **self.parameters)
+
+    def _on_grid(self, stacked: Stacked) -> dict[str, np.ndarray]:
+        return self._named(stacked) | {"n": shared(stacked, "n")}
 
     def describe(self) -> str:
         log = f" (log n)^{self.log_power:g}" if self.log_power else ""
@@ -180,10 +148,10 @@ class Rate(Relation):
         )
 
     def synthetic(self) -> dict[str, np.ndarray]:
-        # 24 instances with 8 seeds of 2 % noise resolve the default margin many times over.
+        # Eight seeds of noise 0.4 margin on 24 instances resolve the margin many times over.
         n = 64.0 * 2.0 ** np.arange(9)
         noise = np.random.default_rng([64, 9]).standard_normal((24, 8, 9))
-        error = n**-self.exponent * np.log(n) ** self.log_power * np.exp(0.4 * self.margin * noise)
+        error = n**-self.exponent * np.log(n) ** (self.log_power or 0) * np.exp(0.4 * self.margin * noise)
         return {"n": np.tile(n, (24, 1)), "error": error}
 
 
@@ -196,7 +164,7 @@ class WorstRate(Rate):
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import rates
 
-        return rates.rate_h1(**self._named(stacked), **self.parameters)
+        return rates.rate_h1(**self._on_grid(stacked), **self.parameters)
 
     def describe(self) -> str:
         return f"on every instance, {super().describe()}"
@@ -308,7 +276,7 @@ class Regret(Relation):
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import regret
 
-        return regret.reg_1(**self._named(stacked), **self.parameters)
+        return regret.reg_1(**self._named(stacked) | {"horizons": shared(stacked, "horizons")}, **self.parameters)
 
     def describe(self) -> str:
         log = f" (log T)^{self.log_power:g}" if self.log_power else ""
@@ -316,6 +284,12 @@ class Regret(Relation):
             f"regret of the worst instance for each horizon grows at most like T^{self.exponent:g}{log}, "
             f"tested at exponent {self.exponent + self.margin:g} from both sides"
         )
+
+    def synthetic(self) -> dict[str, np.ndarray]:
+        T = 64.0 * 2.0 ** np.arange(7)
+        noise = np.random.default_rng([5, 7]).uniform(0.9, 1.1, (2, 1, 3, 7, 200))
+        regret = (T**self.exponent * np.log(T) ** self.log_power)[:, None] * noise
+        return {"horizons": T[None], "select": regret[0], "estimate": regret[1]}
 
 
 @dataclass(frozen=True)
@@ -379,22 +353,13 @@ class Witness(Relation):
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import exact
 
-        return exact.witness(**self._named(stacked))
+        return exact.witness(stacked["holds"], "; ".join(dict.fromkeys(np.ravel(stacked.get("text", [])).tolist())))
 
     def describe(self) -> str:
         return "every listed fact holds in exact arithmetic" + (f", for {self.scope}" if self.scope else "")
 
     def synthetic(self) -> dict[str, np.ndarray]:
         return {"holds": np.ones((1, 3), dtype=bool)}
-
-
-def _shared(stacked: Stacked, name: str) -> np.ndarray:
-    """An array that every replicate must report alike, once."""
-    values = stacked[name]
-    for replicate, value in enumerate(values):
-        if not np.array_equal(value, values[0]):
-            raise ValueError(f"{name} differs between replicates 0 and {replicate}: {values[0]} and {value}")
-    return values[0]
 
 
 def _inside(name: str, value: float, lo: float, hi: float) -> None:
