@@ -1,0 +1,258 @@
+"""Solvers by sweeps: value iteration, Gauss-Seidel, and modified policy iteration, all with span-corrected values.
+
+A residual |T v - v| < tol is no error bound (the error may be gamma / (1 - gamma) times larger), and far too strict for
+a mixing chain, where T v - v becomes constant long before it becomes small. The stop is the certified bracket of
+`mdplab.exact.bracket`, which is both.
+"""
+
+import time
+
+import numpy as np
+
+from mdplab.exact.arguments import checked_count, checked_tol, require_discounted
+from mdplab.exact.bracket import Bracket, bracket, failure
+from mdplab.exact.operator import UNIT, Bellman
+from mdplab.exact.progress import Progress
+from mdplab.kernels.gauss_seidel import gauss_seidel_csr, gauss_seidel_dense
+from mdplab.models import MDP, Solution
+
+
+class Watch:
+    """Decides when a careful sweep is worth its cost, keeps the best bracket found, and sees when rounding has won.
+
+    `patience` is the number of iterations in which the span must halve after a careful sweep that failed.
+    """
+
+    def __init__(self, op: Bellman, tol: float, *, patience: int | None = None) -> None:
+        self.op, self.tol = op, tol
+        self.best: Bracket | None = None
+        # T contracts the span by gamma, so that this many sweeps halve it unless rounding keeps it up.
+        halving = int(np.log(2) / (1 - op.gamma)) + 20
+        self._patience = halving if patience is None else min(patience, halving)
+        self._waited = 0
+        self._last_span: float | None = None
+        self._ceiling = np.inf
+        # Spans of this size may be nothing but rounding of values of size max|r| / (1 - gamma).
+        self._noise = 8 * UNIT * op.r_size / (1 - op.gamma)
+
+    def bound(self, low: float, high: float) -> float:
+        """Width of the bracket around the corrected T v, from the range of T v - v."""
+        return self.op.gamma * (high - low) / (1 - self.op.gamma)
+
+    def ready(self, low: float, high: float, ratio: float | None = None) -> bool:
+        """True if the bracket around the next iterate should be within tol; `ratio` is the contraction to expect."""
+        span = high - low
+        if ratio is None:
+            ratio = 1.0 if not self._last_span else min(1.0, span / self._last_span)
+        self._last_span = span
+        self._waited += 1
+        # Half of the tolerance is left to rounding and to the referee's slack.
+        near = self.bound(low, high) * ratio <= 0.5 * self.tol or span <= self._noise
+        return near and span <= self._ceiling
+
+    def certify(self, v: np.ndarray, low: float, high: float) -> bool:
+        """Bracket v = T u, shifted by the range of T u - u, in place; True if within tol."""
+        v += self.op.gamma * 0.5 * (low + high) / (1 - self.op.gamma)
+        found = bracket(self.op, v, self.tol)
+        self._waited = 0
+        if found.gap > self.tol and abs(found.drift) > 0.25 * found.gap:
+            # Row sums that are not one, or rounding, left the interval off centre.
+            v += found.drift
+            found = bracket(self.op, v, self.tol)
+        if self.best is None or found.gap < self.best.gap:
+            self.best = found
+        self._ceiling = 0.5 * (high - low)
+        return found.gap <= self.tol
+
+    @property
+    def hopeless(self) -> bool:
+        """True once rounding, not the number of sweeps, is what keeps the gap above tol."""
+        if self.best is None:
+            return False
+        return self._waited > self._patience or (self.best.floor > self.tol and self.best.gap < 3 * self.best.floor)
+
+
+def finish(name: str, best: Bracket, iterations: int, start: float, **more) -> Solution:
+    """The Solution of a bracket."""
+    seconds = time.perf_counter() - start
+    return Solution(best.v, best.pi, best.certificate(), name, iterations, seconds, **more)
+
+
+def first_value(op: Bellman) -> tuple[np.ndarray, np.ndarray]:
+    """T 0 and its greedy policy, which needs no transition."""
+    reward = op.r if op.actions.all() else np.where(op.actions, op.r, -np.inf)
+    pi = reward.argmax(axis=1)
+    return np.take_along_axis(reward, pi[:, None], axis=1)[:, 0].copy(), pi
+
+
+def value_iteration(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1_000_000, progress: bool = False) -> Solution:
+    """Optimal value by successive approximation, corrected by the span (MacQueen's extrapolation).
+
+    Parameters
+    ----------
+    mdp
+        Discounted model.
+    tol
+        Certified error of the value at every state, and loss of the policy, `> 0`.
+    max_iters
+        Most sweeps.
+    progress
+        Show a line while a long solve runs.
+
+    Returns
+    -------
+    Solution
+        `num_iters` counts sweeps; certificate of kind `"discounted"`.
+
+    Raises
+    ------
+    ValueError
+        `mdp` is not discounted, or an argument is out of range.
+    SolverFailure
+        The certified gap misses `tol`; the message says what was reached.
+
+    Source
+    ------
+    MacQueen (1966), "A modified dynamic programming method for Markovian decision problems"; Puterman (1994),
+    Markov Decision Processes, theorem 6.6.6.
+
+    Examples
+    --------
+    >>> from mdplab.models import MDP
+    >>> P = [[[0.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 0.0]]]
+    >>> answer = value_iteration(MDP(P, [[0.0, 1.0], [0.0, 0.5]], 0.5))
+    >>> answer.value.round(6).tolist(), answer.policy.tolist()
+    ([2.0, 1.5], [1, 1])
+    """
+    require_discounted(mdp, "value_iteration")
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
+    start, op = time.perf_counter(), Bellman.of(mdp)
+    watch = Watch(op, tol)
+    v, pi = first_value(op)
+    out = np.empty_like(v)
+    with Progress("value_iteration", tol, progress) as line:
+        for i in range(1, max_iters + 1):
+            low, high = op.backup(v, out, pi)
+            v, out = out, v
+            line.update(watch.bound(low, high))
+            if watch.ready(low, high) or i == max_iters:
+                if watch.certify(v, low, high):
+                    return finish("value_iteration", watch.best, i + 1, start)
+            if watch.hopeless:
+                break
+    raise failure(op, watch.best, tol, "value_iteration", f"{i} sweeps")
+
+
+def gauss_seidel(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1_000_000, progress: bool = False) -> Solution:
+    """Optimal value by sweeps that use each new value at once, in the order of the states.
+
+    Parameters and errors are those of `value_iteration`. The iterates increase or decrease with the model's own order,
+    so it is fast where rewards flow against that order, and the bracket of a plain backup certifies the end.
+
+    Source
+    ------
+    Puterman (1994), section 6.3.3; the certificate as in `value_iteration`.
+
+    Examples
+    --------
+    >>> from mdplab.models import MDP
+    >>> gauss_seidel(MDP([[[1.0]]], [[1.0]], 0.9)).value.round(6).tolist()
+    [10.0]
+    """
+    require_discounted(mdp, "gauss_seidel")
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
+    start, op = time.perf_counter(), Bellman.of(mdp)
+    watch = Watch(op, tol)
+    v, pi = first_value(op)
+    out = np.empty_like(v)
+    previous = np.inf
+    period = 16
+    with Progress("gauss_seidel", tol, progress) as line:
+        for i in range(1, max_iters + 1):
+            if op.is_sparse:
+                change = gauss_seidel_csr(op.P.data, op.P.indices, op.P.indptr, op.r, op.actions, op.gamma, v)
+            else:
+                change = gauss_seidel_dense(op.P, op.r, op.actions, op.gamma, v)
+            ratio = min(op.gamma, change / previous) if previous > 0 else 0.0
+            previous = change
+            if change * ratio > tol * (1 - ratio) and i % period and i < max_iters:
+                continue
+            low, high = op.backup(v, out, pi)
+            line.update(watch.bound(low, high))
+            if watch.ready(low, high, 1.0) or i == max_iters:
+                if watch.certify(out.copy(), low, high):
+                    return finish("gauss_seidel", watch.best, i, start)
+            if watch.hopeless:
+                break
+            period = max(16, i // 8)
+    raise failure(op, watch.best, tol, "gauss_seidel", f"{i} sweeps")
+
+
+def modified_policy_iteration(
+    mdp: MDP, *, tol: float = 1e-6, max_iters: int = 100_000, sweeps: int | None = None, progress: bool = False
+) -> Solution:
+    """Optimal value by backups, each followed by cheap sweeps under its greedy policy, with span correction.
+
+    Parameters
+    ----------
+    mdp, tol, progress
+        As for `value_iteration`.
+    max_iters
+        Most improvements.
+    sweeps
+        Sweeps under the policy between two improvements, at least 1; by default as many as bring their residual's span
+        a factor 10 below that of the improvement.
+
+    Returns
+    -------
+    Solution
+        `num_iters` counts improvements; certificate of kind `"discounted"`.
+
+    Raises
+    ------
+    ValueError, SolverFailure
+        As for `value_iteration`.
+
+    Source
+    ------
+    Puterman and Shin (1978), "Modified policy iteration algorithms for discounted Markov decision problems".
+
+    Examples
+    --------
+    >>> from mdplab.models import MDP
+    >>> modified_policy_iteration(MDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.9)).value.round(6).tolist()
+    [10.0]
+    """
+    require_discounted(mdp, "modified_policy_iteration")
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
+    limit = checked_count("sweeps", sweeps) if sweeps is not None else None
+    start, op = time.perf_counter(), Bellman.of(mdp)
+    watch = Watch(op, tol, patience=200)
+    v, pi = first_value(op)
+    out, scratch = np.empty_like(v), np.empty(op.S, dtype=np.int64)
+    low, high = float(v.min()), float(v.max())
+    with Progress("modified_policy_iteration", tol, progress) as line:
+        for i in range(1, max_iters + 1):
+            v, out = _sweep_policy(op.on_policy(pi), v, out, scratch, high - low, limit, tol)
+            low, high = op.backup(v, out, pi)
+            v, out = out, v
+            line.update(watch.bound(low, high))
+            if watch.ready(low, high, None if i == 1 else 1.0) or i == max_iters:
+                if watch.certify(v, low, high):
+                    return finish("modified_policy_iteration", watch.best, i, start)
+            if watch.hopeless:
+                break
+    raise failure(op, watch.best, tol, "modified_policy_iteration", f"{i} improvements")
+
+
+def _sweep_policy(op, v, out, scratch, span, limit, tol) -> tuple[np.ndarray, np.ndarray]:
+    """Backups under one policy until the residual's span is a tenth of `span` or `limit` is reached; then corrected."""
+    target = 0.0 if limit is not None else max(0.1 * span, 0.05 * tol * (1 - op.gamma))
+    most = limit if limit is not None else 1000
+    for _ in range(most):
+        low, high = op.backup(v, out, scratch)
+        v, out = out, v
+        if high - low <= target:
+            break
+    v += op.gamma * 0.5 * (low + high) / (1 - op.gamma)
+    return v, out
