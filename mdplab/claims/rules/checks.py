@@ -44,8 +44,12 @@ def at_least_two(name: str, array: np.ndarray, axis: int, what: str) -> None:
 
 
 def doubling_grid(name: str, values: Any, size: int, least: int) -> np.ndarray:
-    """A grid of `size` points, each twice the one before, with at least `least` points."""
-    grid = numbers(name, values, (1,), positive=True)
+    """A grid of `size` points, each twice the one before, with at least `least` points; rows that repeat it count as
+    one, because every replicate brings its own copy."""
+    grid = numbers(name, values, (1, 2), positive=True)
+    if grid.ndim == 2:
+        raise_first(name, grid, grid != grid[0], "the same grid in every replicate")
+        grid = grid[0]
     if grid.size != size:
         raise ValueError(f"{name} has {grid.size} points, but the errors have {size}")
     if grid.size < least:

@@ -46,7 +46,8 @@ def identity(left: Any, right: Any, tolerance: Any) -> Decision:
     worst = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     text = ""
     if wrong.any():
-        text = f"{place('left', worst)} = {float(left[worst])!r}, right = {float(right[worst])!r}, tolerance {float(tolerance[worst]):g}"
+        values = f"{float(left[worst])!r}, right = {float(right[worst])!r}"
+        text = f"{place('left', worst)} = {values}, tolerance {float(tolerance[worst]):g}"
     top = float(ratio[worst])
     return Decision(
         "IDENTITY",
