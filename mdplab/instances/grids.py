@@ -1,4 +1,4 @@
-"""Grids: a generic sparse gridworld, FrozenLake, CliffWalking and Taxi."""
+"""A generic sparse gridworld."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,13 +9,6 @@ from mdplab.models import MDP
 
 # Moves as (row, column), clockwise, so that the neighbours of a move in this order are its perpendiculars.
 CLOCKWISE = ((-1, 0), (0, 1), (1, 0), (0, -1))
-FROZEN_LAKE_MAPS = {
-    "4x4": ("SFFF", "FHFH", "FFFH", "HFFG"),
-    "8x8": ("SFFFFFFF", "FFFFFFFF", "FFFHFFFF", "FFFFFHFF", "FFFHFFFF", "FHHFFFHF", "FHFFHFHF", "FFFHFFFG"),
-}
-TAXI_DEPOTS = ((0, 0), (0, 4), (4, 0), (4, 3))
-# Walls of Taxi: (row, column) with a wall on its eastern side.
-TAXI_WALLS = ((0, 1), (1, 1), (3, 0), (4, 0), (3, 2), (4, 2))
 
 
 def gridworld(
@@ -103,7 +96,7 @@ def _grid_mdp(rows, cols, gamma, wall, goal, prize, slip, step_reward, start) ->
     S = rows * cols
     end = (wall | goal).ravel()
     cell = np.arange(S, dtype=np.int32).reshape(rows, cols)
-    reach = np.stack([_move(cell, wall, *delta).ravel() for delta in CLOCKWISE], axis=1)
+    reach = np.stack([neighbour(cell, wall, *delta).ravel() for delta in CLOCKWISE], axis=1)
     reach[end] = np.flatnonzero(end)[:, None]
     # One column for the intended move and two for the perpendicular ones; zero entries are never stored.
     sides = [0] if slip == 0 else [-1, 1] if slip == 1 else [-1, 0, 1]
@@ -130,70 +123,10 @@ def _grid_mdp(rows, cols, gamma, wall, goal, prize, slip, step_reward, start) ->
     return MDP(P, r, gamma, mu=mu)
 
 
-def _move(cell: np.ndarray, wall: np.ndarray, down: int, right: int) -> np.ndarray:
+def neighbour(cell: np.ndarray, wall: np.ndarray, down: int, right: int) -> np.ndarray:
     """Where each cell leads: the neighbour, or the cell itself at a border or a wall."""
     rows, cols = cell.shape
     row = np.clip(np.arange(rows) + down, 0, rows - 1)
     col = np.clip(np.arange(cols) + right, 0, cols - 1)
     to = cell[np.ix_(row, col)]
     return np.where(wall[np.ix_(row, col)], cell, to)
-
-
-def frozen_lake(size: str = "4x4", *, slippery: bool = True, gamma: float = 0.99) -> MDP:
-    """FrozenLake of gymnasium's toy text: holes and the goal end the episode; reward 1 on entering the goal.
-
-    Actions left, down, right, up. On slippery ice the intended move and the two perpendicular ones have probability
-    1/3 each.
-
-    Parameters
-    ----------
-    size : {"4x4", "8x8"}
-        Which of the two published maps.
-    slippery : bool
-        Whether moves slip.
-    gamma : float in [0, 1]
-        Discount factor.
-
-    Returns
-    -------
-    MDP
-        Dense, 16 or 64 states in row-major order; `mu` is concentrated on the start.
-
-    Notes
-    -----
-    Exact: without slip V*(start) = gamma**5 on 4x4 and gamma**13 on 8x8 (shortest paths of 6 and 14 moves, paid on the
-    last). With slip and gamma = 0.99, V*(start) = 0.542026 on 4x4 and 0.414640 on 8x8 (linear solve of the optimal
-    policy; 0.4146 is also what Zhang et al. (2021), TSIVR-PG, print for 8x8).
-
-    Source
-    ------
-    Gymnasium toy text, FrozenLake-v1; the maps of OpenAI Gym (Brockman et al., 2016).
-
-    Examples
-    --------
-    >>> frozen_lake("8x8")
-    MDP(S=64, A=4, transitions=674, gamma=0.99)
-    """
-    if size not in FROZEN_LAKE_MAPS:
-        raise ValueError(f"size is {size!r}; expected one of {sorted(FROZEN_LAKE_MAPS)}")
-    lake = np.array([list(row) for row in FROZEN_LAKE_MAPS[size]])
-    rows, cols = lake.shape
-    end = np.isin(lake, ["H", "G"]).ravel()
-    goal = (lake == "G").ravel()
-    S = rows * cols
-    cell = np.arange(S).reshape(rows, cols)
-    no_wall = np.zeros((rows, cols), dtype=bool)
-    # Left, down, right, up: counter-clockwise, so that neighbours in this order are perpendicular too.
-    reach = np.stack([_move(cell, no_wall, *CLOCKWISE[k]).ravel() for k in (3, 2, 1, 0)], axis=1)
-    P = np.zeros((S, 4, S))
-    r = np.zeros((S, 4))
-    for s in range(S):
-        for a in range(4):
-            if end[s]:
-                P[s, a, s] = 1.0
-                continue
-            for side in (-1, 0, 1) if slippery else (0,):
-                to = reach[s, (a + side) % 4]
-                P[s, a, to] += 1 / 3 if slippery else 1.0
-                r[s, a] += (1 / 3 if slippery else 1.0) * goal[to]
-    return MDP(P, r, gamma, mu=(lake == "S").ravel().astype(np.float64))
