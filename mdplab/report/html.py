@@ -18,9 +18,11 @@ def tone(verdict: str) -> str:
 
 def short(value: Any) -> str:
     """A number in at most three digits, or a dash where there is none."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if isinstance(value, str):  # JSON has no word for them, so a run's record spells them
+        value = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}[value]
+    if value is None or math.isnan(value):
         return "–"
-    if isinstance(value, float) and math.isinf(value):
+    if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     return f"{value:.3g}"
 
@@ -51,8 +53,9 @@ def killed(result: Mapping[str, Any]) -> str:
 
 def arm_tone(arm: Mapping[str, Any]) -> str:
     """Green where an arm did what its role asks: falsifiers are refuted, everything else is accepted."""
-    wanted = "refuted" if arm["role"] == "falsifier" else "accepted"
-    return "good" if arm["outcome"] == wanted else "wait" if arm["outcome"] == "undecided" else "bad"
+    if arm["outcome"] == (arm["wanted"] or "accepted"):
+        return "good"
+    return "bad" if arm["outcome"] in {"refuted", "accepted", "error"} else "wait"
 
 
 def _details(result: Mapping[str, Any]) -> list[tuple[str, str]]:

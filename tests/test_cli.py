@@ -1,0 +1,134 @@
+"""The command line as a shell sees it: exit codes, one-line errors, JSON on standard output and nothing else there."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from mdplab import cli
+
+
+@pytest.fixture
+def shell(monkeypatch, capsys, tmp_path):
+    """Run a command line in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["mdplab", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        out = capsys.readouterr()
+        return ended.value.code or 0, out.out, out.err
+
+    return run
+
+
+def _model(path, **changes):
+    model = {"P": [[[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]], "r": [[1.0, 0.0], [0.0, 0.5]], "gamma": 0.9}
+    path.write_text(json.dumps({**model, **changes}))
+    return path
+
+
+def test_solve_writes_what_design_promises(shell, tmp_path):
+    code, out, err = shell("solve", _model(tmp_path / "m.json"), "--json", "-", "--certify", "exact")
+    answer = json.loads(out)
+    assert code == 0
+    assert {"value", "policy", "certificate", "method", "num_iters", "seconds"} <= set(answer)
+    assert {"kind", "gap"} <= set(answer["certificate"])
+    assert answer["certificate"]["gap"] <= 1e-6  # the default tolerance
+    assert answer["referee"]["ok"] and answer["referee"]["proof"]["optimal"]
+    # state 1 keeps paying 0.5 for ever: 0.5 / (1 - 0.9); the tolerance is the certified one
+    assert abs(answer["value"][1] - 5.0) <= answer["certificate"]["gap"]
+    assert "PROVED" in err
+
+
+def test_frozen_lake_is_proved_optimal(shell):
+    pytest.importorskip("gymnasium")
+    code, out, _ = shell("solve", "gym:FrozenLake-v1", "--gamma", "0.99", "--certify", "exact")
+    assert code == 0
+    assert "optimality: PROVED" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["solve", "missing.json"], "missing.json"),
+        (["solve", "m.json", "--gamma", "1.5"], "gamma is 1.5"),
+        (["solve", "m.json", "--tol", "0"], "tol is 0"),
+        (["solve", "m.json", "--tol", "nan"], "tol is nan"),
+        (["solve", "m.json", "--method", "magic"], "magic"),
+        (["solve", "m.json", "--certify", "maybe"], "--certify is 'maybe'"),
+        (["solve", "m.json", "--gamma", "0.999999999", "--tol", "1e-12"], "gap"),
+        (["verify", "nosuchpaper2020"], "nosuchpaper2020"),
+        (["verify", "--profile", "huge"], "huge"),
+        (["show", "munos2032"], "munos2023"),
+        (["figures", "nosuchpaper2020"], "nosuchpaper2020"),
+        (["figures", "--redraw", "--check"], "exclude each other"),
+        (["prove", "nosuchpaper2020"], "nosuchpaper2020"),
+        (["report"], "no run is recorded"),
+        (["new", "Not A Key"], "key is 'Not A Key'"),
+        (["new", "smith2027", "--folder", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(shell, tmp_path, arguments, said):
+    _model(tmp_path / "m.json")
+    code, out, err = shell(*arguments)
+    assert code == 2
+    assert out == ""
+    assert said in err and err.startswith("mdplab: ") and err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.json"], "nothing is written on bad input"
+
+
+def test_usage_errors_are_exit_code_two(shell):
+    assert shell("solve")[0] == 2
+    assert shell("nosuchcommand")[0] == 2
+
+
+def test_a_wrong_answer_is_exit_code_one(shell, tmp_path, monkeypatch):
+    from mdplab import exact
+
+    honest = exact.solve
+
+    def liar(problem, **options):
+        solution = honest(problem, **options)
+        return type(solution)(
+            solution.value, 1 - np.asarray(solution.policy), solution.certificate, "liar", 1, 0.0
+        )  # the opposite of the optimal policy, with the optimal one's certificate
+
+    monkeypatch.setattr(exact, "solve", liar)
+    code, out, _ = shell("solve", _model(tmp_path / "m.json"), "--certify", "exact")
+    assert code == 1
+    assert "REFUSED" in out and "REFUTED" in out
+
+
+def test_json_to_a_file_that_cannot_be_written(shell, tmp_path):
+    code, _, err = shell("solve", _model(tmp_path / "m.json"), "--json", tmp_path / "m.json" / "x.json")
+    assert code == 2
+    assert "cannot be written" in err
+
+
+def test_new_paper_in_a_folder_of_ones_own(shell, tmp_path, monkeypatch):
+    code, _, _ = shell("new", "smith2027")
+    assert code == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["smith2027.py", "smith2027.toml"]
+    again, _, err = shell("new", "smith2027")
+    assert again == 2 and "exists already" in err
+    monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
+    code, out, _ = shell("verify", "smith2027", "--workers", "1", "--report", "report")
+    assert code == 0, out
+    assert "VERIFIED" in out
+    assert "smith2027:contraction" in (tmp_path / "report" / "index.html").read_text()
+    code, out, _ = shell("show", "smith2027:contraction")
+    assert code == 0 and "VERIFIED" in out and "wrong_discount" in out
+
+
+def test_an_unexpected_verdict_is_exit_code_one(shell, tmp_path, monkeypatch):
+    shell("new", "smith2027")
+    card = tmp_path / "smith2027.toml"
+    card.write_text(card.read_text().replace('"verified"', '"refuted"'))
+    monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
+    code, out, _ = shell("verify", "smith2027", "--workers", "1", "--json", "verdicts.json")
+    assert code == 1 and "not as expected" in out
+    record = json.loads((tmp_path / "verdicts.json").read_text())
+    assert record["ok"] is False and record["results"][0]["expected"] == "REFUTED"
