@@ -214,15 +214,13 @@ class Store:
             rows = self._db.execute("SELECT claim, arm, replicate, profile, digest FROM task").fetchall()
         return {tuple(row[:4]): row[4] or "" for row in rows}
 
-    def register(self, claim: str, profile: str, design: Mapping[str, Any], hash: str) -> Mapping[str, Any] | None:
-        """Record a design; the one that it replaces, or None if there was none."""
+    def register(self, claim: str, profile: str, design: Mapping[str, Any], hash: str) -> Mapping[str, Any]:
+        """Record a design unless the claim has one; the design that was recorded first."""
         with self._transaction() as db:
-            row = db.execute("SELECT design FROM registration WHERE claim = ? AND profile = ?", (claim, profile))
-            before = row.fetchone()
-            db.execute(
-                "INSERT OR REPLACE INTO registration VALUES (?, ?, ?, ?)", (claim, profile, json.dumps(design), hash)
-            )
-        return None if before is None else json.loads(before[0])
+            row = (claim, profile, json.dumps(design), hash)
+            db.execute("INSERT OR IGNORE INTO registration VALUES (?, ?, ?, ?)", row)
+            found = db.execute("SELECT design FROM registration WHERE claim = ? AND profile = ?", (claim, profile))
+            return json.loads(found.fetchone()[0])
 
     def put_run(self, run: RunResult) -> None:
         """Store what a run said."""

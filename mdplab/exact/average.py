@@ -1,7 +1,8 @@
 """Long-run average reward: gain and bias, one gain or several.
 
 Certificate, kind `"average"`. The discount is ignored, and rows are read as probabilities, `p(j) / sum_i p(i)`. Write
-`sigma` for the sum of the stored row of `(s, a)`; `x(s) >= c + P_a x(s)` means, in exact arithmetic on the stored numbers,
+`sigma` for the sum of the stored row of `(s, a)`; `x(s) >= c + P_a x(s)` means, in exact arithmetic on the stored
+numbers,
 
     sum_j p(j) (x(s) - x(j)) >= sigma c,                                                        (*)
 
@@ -16,15 +17,16 @@ with U2 read as `sum_j p(j) (bias_hi(s) - bias_hi(j)) >= sigma (r(s, a) - gain_h
 gain is constant satisfy U1 and L1 with equality; all other rows, and all of U2 and L2, have a margin of at least
 `2 gamma_n (|c| + P_a |x|)`, `n` the non-zeros of the row plus 3.
 
-`form = "constant"`: `gain_lo` and `gain_hi` are constant vectors, so U1 and L1 are void, and `bias_lo = bias_hi = bias`.
+`form = "constant"`: `gain_lo` and `gain_hi` are constant vectors, so U1 and L1 are void, and `bias_lo = bias_hi =
+bias`.
 `form = "multichain"`: all four are needed, and `bias` is the policy's own bias (not part of the proof).
 
 Proof. Summing U2 along any policy, also one that depends on history, `E sum_{k<n} r <= E sum_{k<n} gain_hi(s_k) +
-bias_hi(s) - E bias_hi(s_n) <= n gain_hi(s) + 2 max|bias_hi|`, since U1 makes `gain_hi(s_k)` a supermartingale. Divide by n:
-no policy gains more than `gain_hi`, limsup included. L1 and L2 give liminf at least `gain_lo` for pi. No assumption on the
-chains is used, no strict inequality, and no restriction of the actions in U2: an action that loses gain violates U2 for
-the optimal bias, and is satisfied by a `bias_hi` which adds a large multiple of the expected number of moves between end
-components.
+bias_hi(s) - E bias_hi(s_n) <= n gain_hi(s) + 2 max|bias_hi|`, since U1 makes `gain_hi(s_k)` a supermartingale.
+Divide by n: no policy gains more than `gain_hi`, limsup included. L1 and L2 give liminf at least `gain_lo` for pi.
+No assumption on the chains is used, no strict inequality, and no restriction of the actions in U2: an action that
+loses gain violates U2 for the optimal bias, and is satisfied by a `bias_hi` which adds a large multiple of the
+expected number of moves between end components.
 
 Source: Puterman 1994, sections 8.4-8.5 (bounds, relative value iteration), 9.1-9.2 (multichain optimality equations and
 policy iteration).
@@ -58,7 +60,8 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
         Largest certified error of the gain, at every state.
     method : {"auto", "relative_value_iteration", "policy_iteration"}
         Relative value iteration needs an optimal gain that is the same in all states. `"auto"` takes multichain policy
-        iteration for at most 1000 states, else relative value iteration, and policy iteration if that does not converge.
+        iteration for at most 1000 states, else relative value iteration, and policy iteration if that does not
+        converge.
     max_iters : int
         Limit on sweeps or improvements.
 
@@ -67,8 +70,8 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
     Solution
         Value is the gain `(S,)`; a deterministic policy `(S,)`; certificate of kind `"average"`. Extras: `gain` `(S,)`,
         `bias` `(S,)` (of the policy, with `P* bias = 0`; after relative value iteration on more than 1000 states any
-        vector that proves the bounds), `span` of the bias, and `classes` `(S,)`, the recurrent class of each state under
-        the policy, -1 where transient.
+        vector that proves the bounds), `span` of the bias, and `classes` `(S,)`, the recurrent class of each state
+        under the policy, -1 where transient.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def bracket(op: Bellman, v: np.ndarray, tol: float) -> Bracket:
     # The shift enlarges H and H the shift; a generous first guess of the shift closes the circle.
     H = size + 2 * (above + below) / margin + tol
     rounding = 2 * UNIT * H
-    n = op.row_entries + 8
+    n = op.row_entries + 8 + op.relative_error / UNIT
     wanted = 2.02 * n * UNIT / (1 - n * UNIT) * (op.r_size + op.gamma * (1 + op.defect_bound) * H)
     bare = (above + below + 2 * rounding) / margin
     slack = wanted

@@ -28,9 +28,9 @@ def gain_and_bias(P: sp.csr_array, r: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Notes
     -----
-    On the recurrent states, one system for all classes: the unknown bias of each class's first state is exchanged for the
-    class's gain (Puterman 1994, section 8.2.3); the transposed system gives the stationary distributions, which then
-    centre the bias. The transient states follow by two triangular solves.
+    On the recurrent states, one system for all classes: the unknown bias of each class's first state is exchanged
+    for the class's gain (Puterman 1994, section 8.2.3); the transposed system gives the stationary distributions,
+    which then centre the bias. The transient states follow by two triangular solves.
 
     Examples
     --------

@@ -2,15 +2,19 @@
 
 Maximise `mu . V^pi` subject to `mu . C_i^pi <= limits_i`, where `C_i^pi` is the discounted sum of the cost `costs[i]`.
 
-Certificate, kind `"occupancy"`; inequalities hold exactly for the stored numbers, rows as stored (no normalisation), with
-`sigma = max` row sum over available pairs, `gamma sigma < 1`, and `norm(f) = max_{s,a available} |f| / (1 - gamma sigma)`.
-Data: `x` `(S, A)` (zero where unavailable), `hi` `(S,)`, `lam` `(m,)`, `defect`, `primal_lo`, `primal_hi`, `dual_hi`,
+Certificate, kind `"occupancy"`; inequalities hold exactly for the stored numbers, rows as stored (no
+normalisation), with
+`sigma = max` row sum over available pairs, `gamma sigma < 1`, and `norm(f) = max_{s,a available} |f| / (1 - gamma
+sigma)`. Data: `x` `(S, A)` (zero where unavailable), `hi` `(S,)`, `lam` `(m,)`, `defect`, `primal_lo`, `primal_hi`,
+`dual_hi`,
 `costs_hi` `(m,)`, `violation`:
 
 - `x >= 0`, `lam >= 0`;
 - `defect >= sum_s |xi(s)|`, `xi(s) = sum_a x(s, a) - gamma sum_{s', a'} x(s', a') P(s | s', a') - mu(s)`;
-- the policy is `x` conditioned on the state: `|policy(s, a) sum_b x(s, b) - x(s, a)| <= 8 u sum_b x(s, b)`, `u = 2^-53`, and
-  uniform on the available actions, up to rounding, where `x(s, .) = 0`. The exact policy meant is `x(s, .) / sum_b x(s, b)`;
+- the policy is `x` conditioned on the state: `|policy(s, a) sum_b x(s, b) - x(s, a)| <= 8 u sum_b x(s, b)`, `u =
+  2^-53`, and
+  uniform on the available actions, up to rounding, where `x(s, .) = 0`. The exact policy meant is `x(s, .) / sum_b
+  x(s, b)`;
 - `primal_lo <= <x, r> - defect norm(r)` and `<x, r> + defect norm(r) <= primal_hi`: `x` is the exact occupancy of that
   policy started from the signed measure `mu + xi`, so `<x, r> = (mu + xi) . V^pi`, and `|V^pi| <= norm(r)`;
 - `<x, costs_i> + defect norm(costs_i) <= costs_hi_i`, hence the policy's cost i is at most `costs_hi_i`;
@@ -45,8 +49,9 @@ def constrained_mdp(problem: ConstrainedMDP, *, tol: float = 1e-6) -> Solution:
     Returns
     -------
     Solution
-        Value `(S,)`, the policy's own; policy `(S, A)`, in general randomised; certificate of kind `"occupancy"`, whose gap
-        bounds the loss of `mu . value`. Extras: `objective` (a number), `occupancy` `(S, A)`, `multipliers` `(m,)`,
+        Value `(S,)`, the policy's own; policy `(S, A)`, in general randomised; certificate of kind `"occupancy"`,
+        whose gap bounds the loss of `mu . value`. Extras: `objective` (a number), `occupancy` `(S, A)`,
+        `multipliers` `(m,)`,
         `costs` `(m,)` the policy's discounted costs, `violation` (a number, mostly 0).
 
     Raises

@@ -1,7 +1,8 @@
 """Bounds of the optimal gain where it differs between states; `mdplab.exact.average` says what they prove and how.
 
 Within an end component the upper gain is one number, the best of staying. Between components gains are a total reward
-that is collected on stopping, so that every row which may leave gets its slack from the number of moves between components.
+that is collected on stopping, so that every row which may leave gets its slack from the number of moves between
+components.
 """
 
 import numpy as np

@@ -1,10 +1,11 @@
 """The Bellman operator of a model, dense or CSR, on one thread or several: one face for all discounted solvers."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -53,6 +54,20 @@ def _num_threads() -> int:
     return max(1, min(available, int(limit) if limit.isdigit() else available))
 
 
+def over_ranges(work: Callable[[int, int], Any], size: int, entries: int) -> list:
+    """Results of `work(start, stop)` over 0..size, cut up for threads if there are many `entries` to read.
+
+    The kernels release the interpreter lock, so that plain threads do what `prange` would, without a second
+    compilation, without a thread pool per process that does not survive a fork, and in any number of callers.
+    """
+    threads = _num_threads()
+    if threads == 1 or entries < _THREAD_ENTRIES:
+        return [work(0, size)]
+    # More pieces than threads: another process may hold a core.
+    cuts = np.linspace(0, size, 4 * threads + 1).astype(np.int64).tolist()
+    return list(_pool().map(work, cuts[:-1], cuts[1:]))
+
+
 @dataclass(frozen=True, eq=False)
 class Bellman:
     """T v = max over available a of r + gamma P v, with P a (S * A, S) matrix, dense or CSR.
@@ -65,12 +80,18 @@ class Bellman:
         `(S, A)` rewards and mask.
     gamma
         Discount in [0, 1].
+    row_tolerance
+        Bound on |row sum - 1|, as summed in floating point.
+    relative_error
+        Bound on the relative rounding of each entry of `P` and `r`, where these were computed and not given.
     """
 
     P: np.ndarray | sp.csr_array
     r: np.ndarray
     actions: np.ndarray
     gamma: float
+    row_tolerance: float = ROW_SUM_TOLERANCE
+    relative_error: float = 0.0
 
     @classmethod
     def of(cls, mdp: MDP) -> "Bellman":
@@ -96,7 +117,7 @@ class Bellman:
     @property
     def defect_bound(self) -> float:
         """Bound on |row sum of P - 1| that validation of the model implies."""
-        return ROW_SUM_TOLERANCE + 2.2 * self.row_entries * UNIT
+        return self.row_tolerance + 2.2 * self.row_entries * UNIT + 1.1 * self.relative_error
 
     def backup(self, v: np.ndarray, out_v: np.ndarray, out_pi: np.ndarray) -> tuple[float, float]:
         """out_v = T v and a greedy out_pi; returns the least and the largest of T v - v."""
@@ -139,6 +160,7 @@ class Bellman:
         size = self.r_size + 2 * W + (1 - self.gamma) * abs(centre)
         error = 1.01 * UNIT * ((n + 2) * (1 + D) * W + 10 * size)
         error += self.gamma * abs(centre) * (10 * UNIT * D + 2.2 * (n * UNIT) ** 2)
+        error += 1.1 * self.relative_error * (self.r_size + self.gamma * float(np.abs(v).max()))
         return Residual(low, high, error, pi)
 
     @cached_property
@@ -154,7 +176,7 @@ class Bellman:
         else:
             defects_dense(self.P, self.actions, out)
         n = self.row_entries
-        return float(out.max()) + 10 * UNIT * self.defect_bound + 2.2 * (n * UNIT) ** 2
+        return float(out.max()) + 10 * UNIT * self.defect_bound + 2.2 * (n * UNIT) ** 2 + 1.1 * self.relative_error
 
     def on_policy(self, pi: np.ndarray) -> "Bellman":
         """The operator T_pi of a deterministic policy, as a model with one action."""
@@ -171,12 +193,7 @@ class Bellman:
         gather_policy_csr(P.data, P.indices, P.indptr, self.r, pi, data, indices, indptr, r)
         return Bellman(sp.csr_array((data, indices, indptr), shape=(S, S)), r, ones, self.gamma)
 
-    def _over_states(self, sweep) -> tuple[float, float]:
-        """Run `sweep(start, stop)` over all states, in threads if the model is large; combine its ranges."""
-        threads = _num_threads()
-        if threads == 1 or self.P.nnz < _THREAD_ENTRIES:
-            return sweep(0, self.S)
-        # More pieces than threads: another process may hold a core.
-        cuts = np.linspace(0, self.S, 4 * threads + 1).astype(np.int64).tolist()
-        ranges = list(_pool().map(sweep, cuts[:-1], cuts[1:]))
+    def _over_states(self, sweep: Callable[[int, int], tuple[float, float]]) -> tuple[float, float]:
+        """Run `sweep(start, stop)` over all states and combine its ranges."""
+        ranges = over_ranges(sweep, self.S, self.P.nnz)
         return min(low for low, _ in ranges), max(high for _, high in ranges)

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
 from mdplab.exact.arguments import checked_count, checked_tol, require_discounted
-from mdplab.exact.bracket import failure, settle
+from mdplab.exact.bracket import Bracket, failure, settle
 from mdplab.exact.discounted import Watch, finish, first_value
 from mdplab.exact.operator import UNIT, Bellman
 from mdplab.exact.progress import Progress
@@ -158,6 +158,14 @@ def inexact_policy_iteration(
     if inner not in _INNER:
         raise ValueError(f"inner is {inner!r}; expected one of {sorted(_INNER)}")
     start, op = time.perf_counter(), Bellman.of(mdp)
+    best, count = krylov_policies(op, tol, max_iters, inner, progress)
+    return finish("inexact_policy_iteration", best, count, start)
+
+
+def krylov_policies(
+    op: Bellman, tol: float, max_iters: int, inner: str = "bicgstab", progress: bool = False
+) -> tuple[Bracket, int]:
+    """The bracket that inexact policy iteration reaches, within `tol`, and its improvements; else SolverFailure."""
     watch = Watch(op, tol, patience=30)
     v, pi = first_value(op)
     out = np.empty_like(v)
@@ -167,11 +175,9 @@ def inexact_policy_iteration(
             line.update(watch.bound(low, high))
             if watch.ready(low, high, 1.0) or i == max_iters:
                 if watch.certify(out, low, high):
-                    return finish("inexact_policy_iteration", watch.best, i, start)
-                if watch.hopeless:
-                    break
+                    return watch.best, i
                 low, high = op.backup(v, out, pi)
-            elif watch.hopeless:
+            if watch.hopeless:
                 break
             v = _krylov_step(op.on_policy(pi), v, out - v, low, high, inner, tol)
     raise failure(op, watch.best, tol, "inexact_policy_iteration", f"{i} improvements")

@@ -1,7 +1,7 @@
 """The rows of a model read as probabilities, for criteria without a discount, and the rounding allowance of a backup.
 
-Without a discount the last digit of a row sum matters: a set of states that need not be left would lose or gain mass for
-ever. Rows are therefore divided by their sums here, and the certificates of these criteria say so.
+Without a discount the last digit of a row sum matters: a set of states that need not be left would lose or gain
+mass for ever. Rows are therefore divided by their sums here, and the certificates of these criteria say so.
 """
 
 from dataclasses import dataclass

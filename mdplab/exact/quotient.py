@@ -1,8 +1,9 @@
 """Total reward after collapsing sets of states between which one moves freely.
 
-A quotient has one state for each collapsed set and one for each remaining state, the rows that leave or cost, and for some
-states the option to stop with a given value. Every policy that never stops is worth minus infinity, or cannot exist; then
-policy iteration from a policy that stops converges to the value (Bertsekas and Tsitsiklis 1991, proposition 4).
+A quotient has one state for each collapsed set and one for each remaining state, the rows that leave or cost, and
+for some states the option to stop with a given value. Every policy that never stops is worth minus infinity, or
+cannot exist; then policy iteration from a policy that stops converges to the value (Bertsekas and Tsitsiklis 1991,
+proposition 4).
 """
 
 from dataclasses import dataclass

@@ -8,13 +8,15 @@ With temperature `tau > 0` and a reference `mu_ref` `(S, A)`, zero exactly where
 A KL penalty has `mu_ref` a distribution; the entropy bonus is the case `mu_ref = 1` on available actions (then `T_pi`
 subtracts `tau log pi`). The variational formula gives `T v = max_pi T_pi v`.
 
-Certificate, kind `"soft"`: `lo`, `hi` `(S,)`, `tau`, `mu_ref` `(S, A)`, with pi the solution's policy `(S, A)`, whose support lies
-in that of `mu_ref` and whose rows sum to 1 within `4 A u` (`u = 2^-53`) and are read as normalised:
+Certificate, kind `"soft"`: `lo`, `hi` `(S,)`, `tau`, `mu_ref` `(S, A)`, with pi the solution's policy `(S, A)`,
+whose support lies in that of `mu_ref` and whose rows sum to 1 within `4 A u` (`u = 2^-53`) and are read as
+normalised:
 
     lo <= T_pi lo,    T hi <= hi,    gamma max row sum < 1,
 
 hence `lo <= V_tau^pi <= V_tau* <= hi`, as `T` and `T_pi` are monotone and contract. Margins are at least
-`2 gamma_n (|r| + gamma P |v|)` with n the non-zeros of the row plus A plus 16, plus `16 gamma_n tau (1 + |log pi| + |log mu_ref|)`.
+`2 gamma_n (|r| + gamma P |v|)` with n the non-zeros of the row plus A plus 16, plus `16 gamma_n tau (1 + |log pi| +
+|log mu_ref|)`.
 
 Source: Ziebart 2010; Neu, Jonsson and Gomez 2017; Geist, Scherrer and Pietquin 2019.
 """
@@ -107,8 +109,8 @@ def soft_value_iteration(
     Returns
     -------
     Solution
-        Value `(S,)`, policy `(S, A)`, certificate of kind `"soft"`; extras `Q` `(S, A)` (minus infinity where unavailable)
-        and `log_policy` `(S, A)`.
+        Value `(S,)`, policy `(S, A)`, certificate of kind `"soft"`; extras `Q` `(S, A)` (minus infinity where
+        unavailable) and `log_policy` `(S, A)`.
 
     Raises
     ------
@@ -120,7 +122,8 @@ def soft_value_iteration(
     Notes
     -----
     The soft operator is monotone and shifts constants by gamma, so MacQueen's bounds hold for it as for the hard one;
-    the sweeps stop on them, and the value is corrected to their middle. The entropy value exceeds the hard one by at most
+    the sweeps stop on them, and the value is corrected to their middle. The entropy value exceeds the hard one by
+    at most
     `tau log A / (1 - gamma)`, a KL value falls short of it by at most `tau max(-log reference) / (1 - gamma)`.
 
     Examples

@@ -1,7 +1,8 @@
 """Total reward until termination (`gamma = 1`): stochastic shortest paths, reachability, costs to go.
 
-The criterion is `V*(s) = sup over all policies of limsup_n E sum_{k<n} r(s_k, a_k)`, with 0 on terminal states. A policy
-that never terminates is a policy: it is worth minus infinity where it pays for ever, and 0 where it stays for nothing.
+The criterion is `V*(s) = sup over all policies of limsup_n E sum_{k<n} r(s_k, a_k)`, with 0 on terminal states. A
+policy that never terminates is a policy: it is worth minus infinity where it pays for ever, and 0 where it stays
+for nothing.
 
 Certificate, kind `"total"`. Rows are read as probabilities, `p(j) / sum_i p(i)`: without a discount a row that sums to
 `1 + 1e-16` would let mass grow for ever inside a set of states that need not be left. Write `sigma` for the sum of the
@@ -10,11 +11,12 @@ arithmetic on the stored numbers,
 
     sum_j p(j) (x(s) - x(j)) >= sigma c.                                                        (*)
 
-Rows on which `x` is constant satisfy it with equality when `c = 0`, and are stored so; every other row has a margin of at
-least `2 gamma_n (|c| + P_a |x|)`, `n` the non-zeros of the row plus 3. Where rows sum to one up to rounding, the margin
-also covers the reading `x(s) >= c + sum_j p(j) x(j)`. Where chains are so long that this margin, times the number of steps,
-exceeds the tolerance, the margin of `lo` and `hi` is only `2 gamma_n (|c| + sum_j p(j) |x(s) - x(j)|)`, which is the
-rounding error of (*) itself: a referee in floats that evaluates the differences accepts both. Data:
+Rows on which `x` is constant satisfy it with equality when `c = 0`, and are stored so; every other row has a margin
+of at least `2 gamma_n (|c| + P_a |x|)`, `n` the non-zeros of the row plus 3. Where rows sum to one up to rounding,
+the margin also covers the reading `x(s) >= c + sum_j p(j) x(j)`. Where chains are so long that this margin, times
+the number of steps, exceeds the tolerance, the margin of `lo` and `hi` is only `2 gamma_n (|c| + sum_j p(j) |x(s) -
+x(j)|)`, which is the rounding error of (*) itself: a referee in floats that evaluates the differences accepts both.
+Data:
 
 - `lo`, `hi`, `steps` `(S,)`, finite, all 0 on terminal states; off them
 - `lo <= r_pi + P_pi lo` (pi the solution's policy, `(S,)` actions);
@@ -64,8 +66,9 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
     Returns
     -------
     Solution
-        Value `(S,)`; a deterministic policy `(S,)`; certificate of kind `"total"`; extras `steps` `(S,)`, an upper bound on
-        the expected number of steps before the policy terminates or reaches a set in which it stays for ever for nothing.
+        Value `(S,)`; a deterministic policy `(S,)`; certificate of kind `"total"`; extras `steps` `(S,)`, an upper
+        bound on the expected number of steps before the policy terminates or reaches a set in which it stays for
+        ever for nothing.
 
     Raises
     ------
@@ -78,9 +81,9 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
     Notes
     -----
     Sets of states within which one can move for ever at no reward are collapsed; their states may stop with value 0. On
-    what remains policy iteration with sparse LU, from a policy that stops, gives the value. The upper bound is the value
-    of the same problem with every reward raised by a multiple of the rounding error, the lower bound lowers it by the
-    policy's expected number of steps times such a multiple.
+    what remains policy iteration with sparse LU, from a policy that stops, gives the value. The upper bound is the
+    value of the same problem with every reward raised by a multiple of the rounding error, the lower bound lowers
+    it by the policy's expected number of steps times such a multiple.
 
     Examples
     --------
@@ -139,7 +142,8 @@ def _check_arguments(mdp: MDP, tol: float) -> None:
 
 
 def _loop_gains(rows: Rows, q: Quotient, label: np.ndarray, inside: np.ndarray, *, needed: bool = False) -> np.ndarray:
-    """For each end component of the quotient an upper bound of the mean reward of staying in it; raises unless negative.
+    """For each end component of the quotient an upper bound of the mean reward of staying in it; raises unless
+    negative.
 
     Where no reward is positive the bound is computed only if `needed`: it cannot be 0, since free sets were collapsed.
     """
