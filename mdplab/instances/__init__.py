@@ -27,6 +27,7 @@ from mdplab.instances.toytext import cliff_walking, frozen_lake, taxi
 from mdplab.models import MDP
 
 NAMES: dict[str, Callable[..., MDP]] = {
+    "azar_hard": azar_hard,
     "chain": chain,
     "cliff_walking": cliff_walking,
     "combination_lock": combination_lock,
@@ -38,7 +39,6 @@ NAMES: dict[str, Callable[..., MDP]] = {
     "inventory": inventory,
     "jao": jao,
     "machine_replacement": machine_replacement,
-    "azar_hard": azar_hard,
     "restart_chain": restart_chain,
     "riverswim": riverswim,
     "taxi": taxi,
