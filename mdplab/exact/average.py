@@ -71,7 +71,7 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
         Value is the gain `(S,)`; a deterministic policy `(S,)`; certificate of kind `"average"`. Extras: `gain` `(S,)`,
         `bias` `(S,)` (of the policy, with `P* bias = 0`; after relative value iteration on more than 1000 states any
         vector that proves the bounds), `span` of the bias, and `classes` `(S,)`, the recurrent class of each state
-        under the policy, -1 where transient.
+        under the policy, -1 where transient; `algorithm`, the method used.
 
     Raises
     ------
@@ -133,10 +133,10 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
         gain,
         policy,
         Certificate("average", gap, residuals, data),
-        f"average_reward ({used})",
+        "average_reward",
         num_iters,
         time.perf_counter() - started,
-        extras={"gain": gain, "bias": bias, "span": float(np.ptp(bias)), "classes": label},
+        extras={"gain": gain, "bias": bias, "span": float(np.ptp(bias)), "classes": label, "algorithm": used},
     )
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import linprog
 from scipy.sparse.linalg import splu
 
 from mdplab.models import ConstrainedMDP, SolverFailure
@@ -38,6 +37,13 @@ def conditioned(x: np.ndarray, actions: np.ndarray) -> np.ndarray:
     # A state that HiGHS leaves at its rounding level is not visited: its proportions are noise.
     x = np.where(x.sum(axis=1, keepdims=True) > 1e-300, x, actions.astype(np.float64))
     return x / x.sum(axis=1, keepdims=True)
+
+
+def _highs(objective: np.ndarray, **program: Any) -> Any:
+    # Loaded here: it takes longer to import than all other solvers together.
+    from scipy.optimize import linprog
+
+    return linprog(objective, method="highs", options=_OPTIONS, **program)
 
 
 class OccupancyProgram:
@@ -71,14 +77,12 @@ class OccupancyProgram:
     def solve(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:
         """`x` (S, A), value vector (S,), multipliers (m,) and pivots; None if infeasible."""
         m = len(limits)
-        out = linprog(
+        out = _highs(
             -self.r,
             A_ub=self.costs if m else None,
             b_ub=limits if m else None,
             A_eq=self.balance,
             b_eq=self.mdp.mu,
-            method="highs",
-            options=_OPTIONS,
         )
         if out.status == 2:
             return None
@@ -93,13 +97,12 @@ class OccupancyProgram:
         """The least t such that limits raised by t can be met."""
         m = len(self.costs)
         extra = np.zeros((self.mdp.S, 1))
-        out = linprog(
+        out = _highs(
             np.append(np.zeros(len(self.pairs)), 1.0),
             A_ub=np.hstack([self.costs, -np.ones((m, 1))]),
             b_ub=self.problem.limits,
             A_eq=sp.hstack([self.balance, sp.csr_array(extra)]),
             b_eq=self.mdp.mu,
-            method="highs",
         )
         if out.status != 0:
             raise SolverFailure(f"HiGHS stopped without an optimum: {out.message}")

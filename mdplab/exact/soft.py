@@ -171,7 +171,9 @@ def soft_policy_iteration(
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     v, _ = op.backup(op.q(np.zeros(mdp.S)))
     last = np.inf
-    for iteration in range(1, max_iters + 1):
+    iteration = 0
+    while iteration < max_iters:
+        iteration += 1
         _, log_pi = op.backup(op.q(v))
         v = _evaluated(op, log_pi)
         new, log_pi = op.backup(op.q(v))

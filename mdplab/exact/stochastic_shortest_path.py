@@ -142,8 +142,7 @@ def _check_arguments(mdp: MDP, tol: float) -> None:
 
 
 def _loop_gains(rows: Rows, q: Quotient, label: np.ndarray, inside: np.ndarray, *, needed: bool = False) -> np.ndarray:
-    """For each end component of the quotient an upper bound of the mean reward of staying in it; raises unless
-    negative.
+    """For each end component of the quotient an upper bound of the mean reward of staying in it, below 0 or it raises.
 
     Where no reward is positive the bound is computed only if `needed`: it cannot be 0, since free sets were collapsed.
     """
