@@ -1,16 +1,36 @@
 """Exact solvers: each returns a Solution whose certificate encloses the truth, or raises SolverFailure."""
 
+from mdplab.exact.average import average_reward
+from mdplab.exact.backward_induction import backward_induction
+from mdplab.exact.batch import BatchSolution, solve_batch
+from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
+from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
+from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
+from mdplab.exact.soft import soft_policy_iteration, soft_value_iteration
 from mdplab.exact.solve import solve
+from mdplab.exact.stochastic_shortest_path import stochastic_shortest_path
 from mdplab.models import SolverFailure
 
 __all__ = [
+    "BatchSolution",
     "SolverFailure",
+    "average_reward",
+    "backward_induction",
+    "constrained_mdp",
     "gauss_seidel",
     "inexact_policy_iteration",
+    "linear_programming",
     "modified_policy_iteration",
+    "occupancy_measure",
+    "policy_evaluation",
     "policy_iteration",
+    "q_values",
+    "soft_policy_iteration",
+    "soft_value_iteration",
     "solve",
+    "solve_batch",
+    "stochastic_shortest_path",
     "value_iteration",
 ]

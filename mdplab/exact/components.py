@@ -86,8 +86,9 @@ def route(P: sp.csr_array, owner: np.ndarray, rows: np.ndarray, targets: np.ndar
 
 
 def proper_rows(P: sp.csr_array, owner: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """For each state a row (n,) of a policy that reaches `targets` with probability 1; -1 on targets and if none
-    does.""" rows = rows.copy() while True:
+    """For each state a row (n,) of a policy that surely reaches `targets`; -1 on targets and where none does."""
+    rows = rows.copy()
+    while True:
         lost = ~np.isfinite(distances(P, owner, rows, targets))
         row, _, target = _edges(P, owner, rows)
         risky = np.unique(row[lost[target]])

@@ -108,7 +108,7 @@ def constrained_mdp(problem: ConstrainedMDP, *, tol: float = 1e-6) -> Solution:
     gap = float(np.nextafter(max(dual_hi, flow.primal_hi) - flow.primal_lo, np.inf))
     if not (gap <= tol and violation <= tol):
         raise SolverFailure(
-            f"the bounds of the objective are {gap:.3g} apart, limits may be exceeded by {violation:.3g}; tol is {tol:.3g}"
+            f"the bounds of the objective are {gap:.3g} apart, limits missed by {violation:.3g}; tol is {tol:.3g}"
         )
     data = {
         "x": flow.x,

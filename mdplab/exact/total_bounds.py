@@ -13,9 +13,11 @@ _ROUNDS = 60
 def lower_bound(
     rows: Rows, terminal: np.ndarray, policy: np.ndarray, waits: np.ndarray, tol: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`lo` and `steps` (S,) for a policy (S,) that terminates or reaches the mask `waits`, where it stays for
-    nothing.""" moving = np.flatnonzero(~terminal & ~waits) chosen = rows.of_policy(policy)[moving] v, steps =
-    np.zeros(len(terminal)), np.zeros(len(terminal)) if len(moving) == 0:
+    """`lo` and `steps` (S,) for a policy (S,) that ends, or reaches the mask `waits`, where it stays for nothing."""
+    moving = np.flatnonzero(~terminal & ~waits)
+    chosen = rows.of_policy(policy)[moving]
+    v, steps = np.zeros(len(terminal)), np.zeros(len(terminal))
+    if len(moving) == 0:
         return v, steps
     Q = rows.P[chosen][:, moving]
     v[moving] = transient_solve(Q, rows.r[chosen])
