@@ -68,6 +68,12 @@ def over_ranges(work: Callable[[int, int], Any], size: int, entries: int) -> lis
     return list(_pool().map(work, cuts[:-1], cuts[1:]))
 
 
+def freeze(*arrays: np.ndarray) -> None:
+    """Make arrays read-only, as a model's are: else each kernel is compiled twice."""
+    for array in arrays:
+        array.flags.writeable = False
+
+
 @dataclass(frozen=True, eq=False)
 class Bellman:
     """T v = max over available a of r + gamma P v, with P a (S * A, S) matrix, dense or CSR.
@@ -182,15 +188,17 @@ class Bellman:
         """The operator T_pi of a deterministic policy, as a model with one action."""
         S, A = self.r.shape
         ones = np.ones((S, 1), dtype=bool)
-        if not self.is_sparse:
-            rows = np.arange(S) * A + pi
-            return Bellman(self.P[rows], self.r[np.arange(S), pi][:, None], ones, self.gamma)
-        P = self.P
         rows = np.arange(S) * A + pi
+        if not self.is_sparse:
+            P, r = self.P[rows], self.r.ravel()[rows][:, None]
+            freeze(P, r, ones)
+            return Bellman(P, r, ones, self.gamma)
+        P = self.P
         indptr = np.zeros(S + 1, dtype=P.indptr.dtype)
         np.cumsum(P.indptr[rows + 1] - P.indptr[rows], out=indptr[1:])
         data, indices, r = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=P.indices.dtype), np.empty((S, 1))
         gather_policy_csr(P.data, P.indices, P.indptr, self.r, pi, data, indices, indptr, r)
+        freeze(data, indices, indptr, r, ones)
         return Bellman(sp.csr_array((data, indices, indptr), shape=(S, S)), r, ones, self.gamma)
 
     def _over_states(self, sweep: Callable[[int, int], tuple[float, float]]) -> tuple[float, float]:
