@@ -9,9 +9,9 @@ from mdplab.models.validation import check_distribution
 __all__ = [
     "MDP",
     "Certificate",
+    "ConstrainedMDP",
     "MatrixGame",
     "PreferenceGame",
-    "ConstrainedMDP",
     "Solution",
     "SolverFailure",
     "Trace",

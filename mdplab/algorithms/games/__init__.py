@@ -1,0 +1,1 @@
+"""Learning in games: one method a file."""
