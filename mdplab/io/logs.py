@@ -145,30 +145,32 @@ def _size(name: str, argument: str, given: int | None, needed: int) -> int:
 def _columns(source: str | Path | Mapping[str, Any]) -> tuple[str, dict[str, np.ndarray]]:
     """Checked columns of equal length, and what to call the source in errors."""
     if isinstance(source, Mapping):
-        return _checked("transitions", {key: np.asarray(value) for key, value in source.items()}, first_line=None)
+        return _checked("transitions", {key: np.asarray(value) for key, value in source.items()})
     path = Path(source)
     if path.suffix.lower() == ".parquet":
-        return _checked(str(path), _read_parquet(path), first_line=None)
-    return _checked(str(path), _read_csv(path), first_line=2)
+        return _checked(str(path), _read_parquet(path))
+    return _checked(str(path), *_read_csv(path))
 
 
-def _read_csv(path: Path) -> dict[str, np.ndarray]:
-    """The columns as text; every row must have as many fields as the header."""
+def _read_csv(path: Path) -> tuple[dict[str, np.ndarray], list[int]]:
+    """The columns as text, and the line of each row; every row must have as many fields as the header."""
     reader = csv.reader(io.StringIO(read_text(path)), strict=True)
-    table = []
+    table, lines = [], []
     try:
         header = [name.strip() for name in next(reader)]
+        _check_names(str(path), header, 1)
         for fields in reader:
-            if len(fields) != len(header):
+            if fields and len(fields) != len(header):
                 names = ", ".join(header)
                 fail(path, reader.line_num, f"{len(fields)} fields, expected {len(header)}: {names}")
-            table.append(fields)
+            if fields:
+                table.append(fields)
+                lines.append(reader.line_num)
     except csv.Error as error:
         fail(path, reader.line_num, f"no CSV: {error}")
-    _check_names(str(path), header, 1)
     if not table:
         fail(path, 1, "a header and no transitions")
-    return dict(zip(header, np.array(table).T))
+    return dict(zip(header, np.array(table).T)), lines
 
 
 def _read_parquet(path: Path) -> dict[str, np.ndarray]:
@@ -197,8 +199,11 @@ def _check_names(name: str, header: list[str], line: int | None) -> None:
         fail(name, line, f"columns are {', '.join(map(str, header))[:120]!r}, expected {wanted}")
 
 
-def _checked(name: str, columns: dict[str, np.ndarray], first_line: int | None) -> tuple[str, dict[str, np.ndarray]]:
-    _check_names(name, list(columns), None if first_line is None else 1)
+def _checked(
+    name: str, columns: dict[str, np.ndarray], lines: list[int] | None = None
+) -> tuple[str, dict[str, np.ndarray]]:
+    """Columns as numbers; `lines` are where their entries stand in the file."""
+    _check_names(name, list(columns), None)
     lengths = {key: value.shape for key, value in columns.items()}
     if len(set(lengths.values())) != 1 or columns["s"].ndim != 1 or columns["s"].size == 0:
         fail(name, None, f"columns have shapes {lengths}; expected equal lengths of at least 1")
@@ -208,7 +213,7 @@ def _checked(name: str, columns: dict[str, np.ndarray], first_line: int | None) 
             out[key] = values
             continue
         flags = {"true": "1", "false": "0"} if key == "done" else {}
-        numbers = _numbers(name, key, values, first_line, flags)
+        numbers = _numbers(name, key, values, lines, flags)
         if key == "r":
             bad = ~np.isfinite(numbers)
             what = "a finite number"
@@ -219,12 +224,12 @@ def _checked(name: str, columns: dict[str, np.ndarray], first_line: int | None) 
             bad = ~((numbers >= 0) & (numbers == np.floor(numbers)) & (numbers < 2**31))
             what = "an integer of at least 0"
         if bad.any():
-            _refuse(name, key, int(np.argmax(bad)), values, first_line, what)
+            _refuse(name, key, int(np.argmax(bad)), values, lines, what)
         out[key] = numbers if key == "r" else numbers.astype(bool if key == "done" else np.int64)
     return name, out
 
 
-def _numbers(name: str, key: str, values: np.ndarray, first_line: int | None, flags: dict[str, str]) -> np.ndarray:
+def _numbers(name: str, key: str, values: np.ndarray, lines: list[int] | None, flags: dict[str, str]) -> np.ndarray:
     """A column as floats; text is read entry by entry only to find the one that is wrong."""
     if values.dtype.kind in "UO":
         values = np.array([flags.get(str(value).strip().lower(), str(value).strip()) for value in values])
@@ -235,11 +240,10 @@ def _numbers(name: str, key: str, values: np.ndarray, first_line: int | None, fl
             try:
                 float(value)
             except (ValueError, TypeError):
-                _refuse(name, key, i, values, first_line, "a number")
+                _refuse(name, key, i, values, lines, "a number")
         raise
 
 
-def _refuse(name: str, key: str, i: int, values: np.ndarray, first_line: int | None, expected: str) -> None:
-    where = "" if first_line is not None else f"[{i}]"
-    line = None if first_line is None else first_line + i
-    fail(name, line, f"{key}{where} is {str(values[i])[:40]!r}, expected {expected}")
+def _refuse(name: str, key: str, i: int, values: np.ndarray, lines: list[int] | None, expected: str) -> None:
+    where = f"[{i}]" if lines is None else ""
+    fail(name, None if lines is None else lines[i], f"{key}{where} is {str(values[i])[:40]!r}, expected {expected}")
