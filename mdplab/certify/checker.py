@@ -1,0 +1,95 @@
+"""The referee's entry: from a problem and an answer alone, is the answer's error bound true?"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from mdplab.certify import kinds, occupancy, soft
+from mdplab.certify.case import Case
+from mdplab.certify.report import CheckReport, Refused
+from mdplab.models import MDP, ConstrainedMDP, Solution
+
+LEVELS = ("float", "exact")
+
+_KINDS = {
+    "discounted": kinds.discounted,
+    "evaluation": kinds.evaluation,
+    "finite-horizon": kinds.finite_horizon,
+    "total": kinds.total,
+    "average": kinds.average,
+    "soft": soft.soft,
+    "occupancy": occupancy.occupancy,
+}
+_AS_PROBABILITIES = ("total", "average")
+
+
+def check(
+    problem: MDP | ConstrainedMDP,
+    solution: Solution,
+    *,
+    level: str = "float",
+    tau: float | None = None,
+    reference: Any = None,
+) -> CheckReport:
+    """Re-derive the certificate of an answer; `mdplab.certify` lists the conditions of each kind.
+
+    Parameters
+    ----------
+    problem
+        The problem that the answer should solve; never read from the answer.
+    solution
+        An answer with a certificate, from any source.
+    level : {"float", "exact"}
+        `"float"`: double precision with a proved bound of its own rounding; it may refuse what is true by less than that.
+        `"exact"`: rational arithmetic without any tolerance (ball arithmetic for kind `"soft"`, which needs python-flint).
+    tau, reference
+        For kind `"soft"`: the temperature and the reference `(S, A)` that the certificate must be about. Without them
+        they are taken from the certificate, and `speaks_about` says so.
+
+    Returns
+    -------
+    CheckReport
+        True if and only if every condition was established. A certificate that is incomplete, malformed or of an unknown
+        kind is refused with a reason, not raised.
+
+    Raises
+    ------
+    ValueError
+        Unknown `level`, or a problem of another type.
+
+    Examples
+    --------
+    >>> from mdplab.models import MDP, Certificate, Solution
+    >>> mdp = MDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
+    >>> evidence = {"lo": np.array([1.99]), "hi": np.array([2.01])}
+    >>> bool(check(mdp, Solution([2.0], [1], Certificate("discounted", 0.05, {}, evidence), "by hand", 0, 0.0)))
+    True
+    >>> check(mdp, Solution([2.0], [0], Certificate("discounted", 0.05, {}, evidence), "by hand", 0, 0.0)).reason
+    'lo <= T_pi lo fails at state 0, action 0: slack -0.995, rounding radius 1.22e-15'
+    """
+    if level not in LEVELS:
+        raise ValueError(f"level is {level!r}; expected one of {LEVELS}")
+    if not isinstance(problem, MDP | ConstrainedMDP):
+        raise ValueError(f"problem is a {type(problem).__name__}; expected an MDP or a ConstrainedMDP")
+    start = time.perf_counter()
+    kind = solution.certificate.kind
+    mdp = problem if isinstance(problem, MDP) else problem.mdp
+    case = Case(mdp, solution, level)
+    gap, reason = float("inf"), ""
+    try:
+        if kind not in _KINDS:
+            raise Refused(f"unknown kind {kind!r}; the referee knows {sorted(_KINDS)}")
+        if kind == "soft":
+            gap = soft.soft(case, tau, reference)
+        elif kind == "occupancy":
+            gap = occupancy.occupancy(case, problem)
+        elif isinstance(problem, ConstrainedMDP):
+            raise Refused(f"kind {kind!r} says nothing about limits on costs; a ConstrainedMDP needs 'occupancy'")
+        else:
+            gap = _KINDS[kind](case)
+    except Refused as refusal:
+        reason = str(refusal)
+    rows = "rows divided by their sums" if kind in _AS_PROBABILITIES else "rows as stored"
+    about = "; ".join([f"the stored floats, {rows}", *case.about])
+    return CheckReport(not reason, kind, level, gap, reason, about, time.perf_counter() - start)
