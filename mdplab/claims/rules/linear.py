@@ -10,7 +10,7 @@ import numpy as np
 
 from mdplab.claims.decision import Decision
 from mdplab.claims.rules.checks import above_zero, at_least_two, numbers, raise_first
-from mdplab.claims.rules.rates import one_sided
+from mdplab.claims.rules.window import one_sided
 
 # Errors below this many floors are masked; a window needs this many points, and spans this many decades.
 FLOORS, LEAST_POINTS, LEAST_DECADES = 1e3, 24, 3.0

@@ -7,7 +7,7 @@ from scipy import special
 
 from mdplab.claims.decision import REFUTE_LEVEL, Decision
 from mdplab.claims.rules.checks import at_least_two, numbers
-from mdplab.claims.rules.rates import ROUNDING
+from mdplab.claims.rules.window import ROUNDING
 
 # All sign patterns are enumerated up to this many instances; beyond, this many binary digits of patterns are drawn.
 LARGEST_EXACT = 16
