@@ -22,7 +22,9 @@ def _console(json_target: str | None = None) -> Any:
     """Standard output, unless JSON goes there: then nothing else does."""
     from rich.console import Console
 
-    return Console(stderr=json_target == "-", highlight=False)
+    console = Console(stderr=json_target == "-", highlight=False)
+    # A pipe has no width: 80 columns would cut ids that a log should show whole.
+    return console if console.is_terminal else Console(stderr=json_target == "-", highlight=False, width=140)
 
 
 def _write_json(target: str | None, record: Any) -> None:
@@ -75,8 +77,8 @@ def verify(
     json_file: JsonOption = None,
 ) -> None:
     """Judge claims: a live table of verdicts; exit code 1 if one is not what its card expects."""
-    from mdplab.claims import run_claims
-    from mdplab.report.build import build_report, save_last_run
+    from mdplab.claims.runner import run_claims
+    from mdplab.report.build import build_report
     from mdplab.report.terminal import RunDisplay, verdict_table
 
     console = _console(json_file)
@@ -85,7 +87,6 @@ def verify(
             ids, profile=profile, workers=workers, scheduler=scheduler, store=store, on_event=display.event
         )
     record = run.to_json()
-    save_last_run(record, store)
     if json_file != "-":
         console.print(verdict_table(record["results"]))
     surprises = [result["id"] for result in record["results"] if not result["as_expected"]]
@@ -219,13 +220,23 @@ def bench(
 
 def main() -> None:
     """Entry point: bad input is one line and exit code 2, Ctrl-C loses nothing that had finished."""
-    from mdplab.models import SolverFailure
-
     try:
         app()
-    except (ValueError, SolverFailure) as error:
+    except Exception as error:
+        if not _is_input_fault(error):
+            raise
         print(f"mdplab: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("mdplab: interrupted; what had finished is in the store", file=sys.stderr)
         sys.exit(130)
+
+
+def _is_input_fault(error: Exception) -> bool:
+    """Faults that a user can mend: bad input, a certificate out of reach, a full disk. Anything else is ours."""
+    if isinstance(error, ValueError):
+        return True
+    from mdplab.claims.store import StoreFull
+    from mdplab.models import SolverFailure
+
+    return isinstance(error, SolverFailure | StoreFull)

@@ -1,39 +1,14 @@
-"""The last run, kept beside the store, and the report built from it."""
+"""The last run, as the store has it, and the report built from it."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mdplab.claims import discovery
-from mdplab.claims.store import default_path
-from mdplab.report.figures import write_atomically
+from mdplab.claims.store import Store, default_path
 from mdplab.report.html import write_report
 
 FIGURES = Path("figures")
-
-
-def _record_path(store: Path | None) -> Path:
-    return Path(store or default_path()).parent / "last_run.json"
-
-
-def save_last_run(run: Mapping[str, Any], store: Path | None = None) -> None:
-    """Keep a run's record beside the store, and every claim's latest result with it."""
-    path = _record_path(store)
-    latest = _read(path).get("latest", {}) if path.exists() else {}
-    for result in run["results"]:
-        keep = ("id", "verdict", "expected", "as_expected", "reason", "slack", "registration")
-        latest[result["id"]] = {**{key: result[key] for key in keep}, "profile": run["profile"]}
-    write_atomically(path, json.dumps({"run": run, "latest": latest}, allow_nan=False))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path}: no run is recorded; run mdplab verify first") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
 
 
 def load_last_run(store: Path | None = None) -> dict[str, Any]:
@@ -42,15 +17,27 @@ def load_last_run(store: Path | None = None) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        There is none, or it cannot be read.
+        There is none, or the store cannot be read.
     """
-    return _read(_record_path(store))["run"]
+    path = Path(store or default_path())
+    run = _read(path, Store.last_run)
+    if run is None:
+        raise ValueError(f"{path}: no run is recorded; run mdplab verify first")
+    return run.to_json()
 
 
 def latest_result(claim_id: str, store: Path | None = None) -> dict[str, Any] | None:
-    """The latest verdict on a claim, or None."""
-    path = _record_path(store)
-    return _read(path)["latest"].get(claim_id) if path.exists() else None
+    """The latest verdict on a claim with the `profile` it was judged under, or None."""
+    found = _read(Path(store or default_path()), lambda opened: opened.latest(claim_id))
+    return None if found is None else {**found[1].to_json(), "profile": found[0]}
+
+
+def _read(path: Path, question: Callable[[Store], Any]) -> Any:
+    """Ask a store that exists; opening one that does not would create it."""
+    if not path.exists():
+        return None
+    with Store(path) as opened:
+        return question(opened)
 
 
 def build_report(run: Mapping[str, Any], folder: Path, figures: Path = FIGURES) -> Path:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mdplab.claims import discovery
-from mdplab.claims.provenance import versions
-from mdplab.claims.registration import registration
+from mdplab.claims.registration import design, digest, versions
 from mdplab.claims.seeds import stream
 from mdplab.report.build import latest_result
 from mdplab.report.figures import check_table, differences, draw, from_csv, to_csv, write_atomically, write_json
@@ -84,7 +83,7 @@ def _provenance(paper: Any, card: Any, profile: str) -> dict[str, Any]:
     return {
         "claim": claim_id,
         "profile": profile,
-        "registration": registration(discovery.entries([claim_id])[claim_id], profile),
+        "registration": digest(design(discovery.entries([claim_id])[claim_id], profile)),
         "seed": f"{paper.key}:figure",
         "verdict": latest["verdict"] if latest else None,
         "slack": latest["slack"] if latest else None,

@@ -72,7 +72,7 @@ def _notebook(words: dict[str, Any]) -> str:
     key = words["key"]
     cells = [
         ("markdown", f"# {words['name']} {words['year']}\n\nWhat the paper proves, and what is seen of it here."),
-        ("code", f'from mdplab.claims import run_claims\n\nrun = run_claims(["{key}"])\nrun'),
+        ("code", f'from mdplab.claims.runner import run_claims\n\nrun = run_claims(["{key}"])\nrun'),
         ("markdown", "The figure, drawn from the claim's own numbers."),
         ("code", f'from mdplab.report.produce import show_figure\n\nshow_figure("{key}", "contraction")'),
     ]

@@ -26,8 +26,8 @@ def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
     """One row a claim: verdict, slack, falsifiers refuted, seconds."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("claim", no_wrap=True)
-    table.add_column("theorem")
-    table.add_column("verdict")
+    table.add_column("theorem", overflow="ellipsis", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
     for name in ("slack", "refutable at", "falsifiers", "s"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
@@ -46,12 +46,14 @@ def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
 class RunDisplay:
     """A live table of verdicts above a progress bar; on a pipe, one line a claim.
 
-    Use as a context manager; call it with the runner's events.
+    Use as a context manager, with `event` as the runner's callback. Verdicts shown while a run goes on are provisional:
+    claims still to come have a share of the error budget.
     """
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self.results: list[Mapping[str, Any]] = []
+        self.counts: dict[str, tuple[int, int]] = {}
+        self.results: dict[str, Mapping[str, Any]] = {}
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
@@ -67,21 +69,29 @@ class RunDisplay:
         if self.console.is_terminal:
             self.live.stop()
 
-    def tasks(self, done: int, total: int, description: str) -> None:
-        """So many units of work are done; `description` names the one that ended last."""
-        self.progress.update(self.bar, completed=done, total=total, description=description)
-
-    def verdict(self, result: Mapping[str, Any]) -> None:
-        """A claim has its verdict."""
-        self.results.append(result)
+    def event(self, event: Any) -> None:
+        """Show one event of the runner."""
+        if event.total:
+            self.counts[event.claim] = (event.done, event.total)
+        done, total = (sum(part) for part in zip(*self.counts.values())) if self.counts else (0, None)
+        if event.kind == "failed":
+            self.console.print(f"[red]{event.claim} {event.arm} {event.replicate}[/]: {escape(event.text)}")
+            self.console.print(f"[dim]{escape(event.detail.rstrip())}[/]", soft_wrap=True)
+        elif event.kind == "claim":
+            self.results[event.claim] = event.result.to_json()
+            if not self.console.is_terminal:
+                self.console.print(f"{event.claim}: {_verdict(self.results[event.claim])}", soft_wrap=True)
+        self.progress.update(self.bar, completed=done, total=total, description=event.claim or "starting")
         if self.console.is_terminal:
-            shown = self.results[-max(4, self.console.height - 6) :]
-            grid = Table.grid()
+            self.live.update(self._picture())
+
+    def _picture(self) -> Table:
+        grid = Table.grid()
+        shown = list(self.results.values())[-max(4, self.console.height - 6) :]
+        if shown:
             grid.add_row(verdict_table(shown))
-            grid.add_row(self.progress)
-            self.live.update(grid)
-        else:
-            self.console.print(f"{result['id']}: {_verdict(result)}")
+        grid.add_row(self.progress)
+        return grid
 
 
 def print_solution(console: Console, problem: Any, solution: Any) -> None:
