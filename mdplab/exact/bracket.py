@@ -6,12 +6,15 @@ referee in floating point wants to see the inequalities hold by its own error ra
 
     up (1 - gamma R)   >= max(high, 0) + e + 2 u H + slack
     down (1 - gamma R) >= max(-low, 0) + e + 2 u H + slack
-    slack = 2 g(n) (max|r| + gamma R H),    g(n) = (n + 8) u / (1 - (n + 8) u),   n the most entries of a row,
+    slack = 2.02 (k + 6) u (max|r| + gamma R H)
 
 T hi <= hi - slack and T_pi lo >= lo + slack hold exactly, for pi the policy that attains `low`. Hence
-lo <= V^pi <= V* <= hi. The certified gap, max(hi - lo), includes all of this. Where `slack` alone would cost more than
-half of the tolerance (gamma near 1 in a dense model), it is cut down to what the tolerance leaves: the inequalities
-are then still exact, but a referee that does not centre its arithmetic may need its exact level to see it.
+lo <= V^pi <= V* <= hi. Here k is the number of roundings that a product passes through on its way into the referee's
+row sum: the entries of a sparse row, or 1 + log2 S for a dense one, which is summed by halving; its radius is at most
+(k + 6) u times the magnitude of the terms, and it must still see the inequality when its arithmetic is off by that
+much. The certified gap, max(hi - lo), includes all of this. Where `slack` alone would cost more than half of the
+tolerance (gamma near 1), it is cut down to what the tolerance leaves: the inequalities are then still exact, but a
+referee in floating point may need its exact level to see it.
 
 Source: MacQueen (1966) and Porteus (1971) for the bounds, in the form of inequalities that a checker can repeat.
 """
@@ -67,8 +70,8 @@ def bracket(op: Bellman, v: np.ndarray, tol: float) -> Bracket:
     # The shift enlarges H and H the shift; a generous first guess of the shift closes the circle.
     H = size + 2 * (above + below) / margin + tol
     rounding = 2 * UNIT * H
-    n = op.row_entries + 8 + op.relative_error / UNIT
-    wanted = 2.02 * n * UNIT / (1 - n * UNIT) * (op.r_size + op.gamma * (1 + op.defect_bound) * H)
+    k = op.row_entries if op.is_sparse else op.S.bit_length() + 1
+    wanted = 2.02 * ((k + 6) * UNIT + op.relative_error) * (op.r_size + op.gamma * (1 + op.defect_bound) * H)
     bare = (above + below + 2 * rounding) / margin
     slack = wanted
     if bare + 2 * wanted / margin > tol and 2 * wanted / margin > 0.5 * tol:

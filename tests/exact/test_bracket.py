@@ -1,0 +1,87 @@
+"""Certificates hold exactly for the stored floats, whatever vector they are built around."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rational import assert_certified, optimal_value, policy_value, q_value
+from strategies import models
+
+from mdplab.exact.bracket import bracket, contraction_margin
+from mdplab.exact.discounted import value_iteration
+from mdplab.exact.operator import Bellman
+from mdplab.models import MDP, SolverFailure
+
+
+def _random(S, A, gamma, key, *, digits=None, scale=1.0):
+    rng = np.random.default_rng([11, key])
+    P = rng.dirichlet(np.ones(S), (S, A))
+    if digits is not None:
+        # Rounded towards zero except for the last entry: what a file with nine digits holds.
+        P = np.round(P, digits)
+        P[:, :, -1] = np.round(1 - P[:, :, :-1].sum(axis=2), digits)
+        P = np.maximum(P, 0) * (1 + rng.uniform(-9e-9, 9e-9, (S, A, 1)))
+    return MDP(P, scale * rng.random((S, A)), gamma)
+
+
+@settings(max_examples=60)
+@given(models(gammas=(0.0, 0.5, 0.99)), st.lists(st.floats(-300, 300), min_size=4, max_size=4))
+def test_any_vector_is_enclosed_exactly(mdp, values):
+    found = bracket(Bellman.of(mdp), np.array(values[: mdp.S]), 1e-6)
+    lo, hi = ([Fraction(float(x)) for x in array] for array in (found.lo, found.hi))
+    q_lo, q_hi = q_value(mdp, lo), q_value(mdp, hi)
+    for s in range(mdp.S):
+        assert q_lo[s][found.pi[s]] >= lo[s]
+        assert all(q_hi[s][a] <= hi[s] for a in np.flatnonzero(mdp.actions[s]))
+    assert all(a <= x <= b for a, x, b in zip(lo, policy_value(mdp, found.pi), hi, strict=True))
+    assert all(a <= x <= b for a, x, b in zip(lo, optimal_value(mdp), hi, strict=True))
+
+
+@pytest.mark.parametrize("gamma", [0.9, 0.9999])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("digits", [None, 9])
+def test_rows_that_do_not_sum_to_one(gamma, sparse, digits):
+    mdp = _random(6, 2, gamma, 1, digits=digits)
+    mdp = mdp.sparse() if sparse else mdp
+    # The span of the residual cannot fall below what uneven row sums leave; sweeps on the stored rows still get there.
+    tol = 1e-6
+    assert_certified(mdp, value_iteration(mdp, tol=tol), tol)
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
+def test_the_slack_is_there_exactly(size):
+    """T hi <= hi - slack and T_pi lo >= lo + slack in exact arithmetic."""
+    mdp = _random(7, 3, 0.99, 2, scale=size)
+    found = bracket(Bellman.of(mdp), value_iteration(mdp, tol=1e-6 * size).value, 1e-6 * size)
+    slack = Fraction(found.slack)
+    assert slack > 0
+    lo, hi = ([Fraction(float(x)) for x in array] for array in (found.lo, found.hi))
+    q_lo, q_hi = q_value(mdp, lo), q_value(mdp, hi)
+    assert min(q_lo[s][found.pi[s]] - lo[s] for s in range(mdp.S)) >= slack
+    assert min(hi[s] - max(q_hi[s]) for s in range(mdp.S)) >= slack
+
+
+def test_the_enclosure_is_tight():
+    """At the solution the width is within a small factor of what one rounding of the value costs."""
+    mdp = _random(8, 2, 0.999, 3)
+    exact = np.array([float(x) for x in optimal_value(mdp)])
+    found = bracket(Bellman.of(mdp), exact, 1e-6)
+    ulp = np.abs(exact).max() * 2.0**-53
+    assert found.gap <= 200 * ulp / (1 - mdp.gamma)
+
+
+def test_a_discount_that_the_row_sums_undo_is_refused():
+    rows = np.full((1, 1, 1), 1 + 5e-9)
+    with pytest.raises(SolverFailure, match="not below 1"):
+        contraction_margin(Bellman.of(MDP(rows, [[1.0]], 1 - 1e-9)))
+    below = Bellman.of(MDP([[[1.0]]], [[1.0]], 1 - 1e-9))
+    # Row sums of exactly one leave the whole of 1 - gamma, up to the doubt in a compensated sum.
+    np.testing.assert_allclose(contraction_margin(below), 1e-9, rtol=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.99999, 1 - 1e-10])
+def test_what_rounding_forbids_is_said(gamma):
+    with pytest.raises(SolverFailure, match=r"a gap of .* is the least that can be certified at gamma=.*, S=30"):
+        value_iteration(_random(30, 2, gamma, 4), tol=1e-6)
