@@ -1,6 +1,7 @@
 """The report of a run: one static folder that reads well in a browser, in light and dark."""
 
 import math
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def short(value: Any) -> str:
     return f"{value:.3g}"
 
 
-def mathml(latex: str) -> str:
+def mathml(latex: str, display: str = "block") -> str:
     """LaTeX as MathML; what the converter cannot read is shown as it was written.
 
     Examples
@@ -40,9 +41,23 @@ def mathml(latex: str) -> str:
     from latex2mathml.converter import convert
 
     try:
-        return convert(latex, display="block")
+        return convert(latex, display=display)
     except Exception:  # the converter raises many types on input it does not know
         return f"<code>{escape(latex)}</code>"
+
+
+def prose(text: str) -> str:
+    """Text as HTML, with what stands between dollar signs as mathematics.
+
+    Examples
+    --------
+    >>> prose("a < b")
+    'a &lt; b'
+    """
+    from html import escape
+
+    parts = re.split(r"\$([^$]+)\$", text)
+    return "".join(mathml(part, "inline") if i % 2 else escape(part) for i, part in enumerate(parts))
 
 
 def killed(result: Mapping[str, Any]) -> str:
@@ -95,7 +110,12 @@ def render(run: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
         loader=PackageLoader("mdplab.report"), autoescape=select_autoescape(default=True, default_for_string=True)
     )
     environment.filters.update(
-        tone=tone, short=short, killed=killed, arm_tone=arm_tone, mathml=lambda latex: Markup(mathml(latex))
+        tone=tone,
+        short=short,
+        killed=killed,
+        arm_tone=arm_tone,
+        mathml=lambda latex: Markup(mathml(latex)),
+        prose=lambda text: Markup(prose(text)),
     )
     for paper in papers:
         for claim in paper["claims"]:
