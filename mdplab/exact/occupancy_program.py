@@ -57,7 +57,7 @@ class OccupancyProgram:
         self.P = rows[self.pairs]
         self.owner = self.pairs // mdp.A
         self.r = mdp.r.ravel()[self.pairs]
-        self.costs = problem.costs.reshape(problem.num_constraints, -1)[:, self.pairs]
+        self.costs = problem.costs.reshape(problem.num_constraints, mdp.S * mdp.A)[:, self.pairs]
         count = np.diff(self.P.indptr)
         n = (count + problem.num_constraints + 16) * _U
         self.rounding = 4 * n / (1 - n)
@@ -127,10 +127,10 @@ class OccupancyProgram:
         # Rounding of each balance, of the products visits * policy, and of the sum.
         defect = float((np.abs(xi) + self.flow_rounding * size).sum() * (1 + self.sum_rounding))
         primal_lo, primal_hi = self._enclosed(x, self.r, defect)
-        costs_hi = np.array([self._enclosed(x, c, defect)[1] for c in self.costs])
+        costs_hi = np.array([self._enclosed(x, c, defect)[1] for c in self.costs], dtype=np.float64)
         full = np.zeros(S * A)
         full[self.pairs] = x
-        costs = np.array([float(x @ c) for c in self.costs])
+        costs = self.costs @ x
         return Flow(policy, full.reshape(S, A), value, costs, defect, primal_lo, primal_hi, costs_hi)
 
     def _enclosed(self, x: np.ndarray, f: np.ndarray, defect: float) -> tuple[float, float]:

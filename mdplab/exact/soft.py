@@ -137,12 +137,12 @@ def soft_value_iteration(
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     v = np.zeros(mdp.S)
     factor = op.shrink / (1 - op.shrink)
-    sweep, low, high = 0, -np.inf, np.inf
-    while sweep < max_iters and factor * (high - low) > tol / 4:
+    sweep, width = 0, np.inf
+    while sweep < max_iters and width > tol / 4:
         sweep += 1
         new, _ = op.backup(op.q(v))
         low, high = (new - v).min(), (new - v).max()
-        v = new
+        v, width = new, factor * (high - low)
     v = v + factor * (low + high) / 2
     return _certified(op, v, mu_ref, tol, "soft_value_iteration", sweep, started)
 
