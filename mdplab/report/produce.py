@@ -50,7 +50,7 @@ def make_figures(
             if redraw and not stored.exists():
                 yield f"{where}: no data to redraw; run mdplab figures {key}", False
                 continue
-            columns = from_csv(stored.read_text(), str(stored)) if redraw else _compute(paper, name, profile)
+            columns = from_csv(stored.read_text(), str(stored)) if redraw else compute_figure(paper, name, profile)
             if check:
                 yield _checked(where, stored, columns)
                 continue
@@ -62,7 +62,8 @@ def make_figures(
             yield f"{where}: {'redrawn' if redraw else 'drawn'}, {stem.with_suffix('.svg')}", True
 
 
-def _compute(paper: Any, name: str, profile: str) -> dict[str, Any]:
+def compute_figure(paper: Any, name: str, profile: str) -> dict[str, Any]:
+    """The columns of a figure by the paper's own code; ValueError if the module has no function for it."""
     function = getattr(paper.module, f"figure_{name}", None)
     if function is None:
         raise ValueError(f"{paper.key}: the card has [figures.{name}], but the module has no figure_{name}(p, rng)")
@@ -122,4 +123,4 @@ def show_figure(key: str, name: str, *, profile: str = "quick") -> Any:
     if name not in paper.card.figures:
         raise ValueError(f"{key} has no figure {name!r}; it has {', '.join(paper.card.figures) or 'none'}")
     card = paper.card.figures[name]
-    return SVG(_draw(paper, name, card, _compute(paper, name, profile), _provenance(paper, card, profile)))
+    return SVG(_draw(paper, name, card, compute_figure(paper, name, profile), _provenance(paper, card, profile)))

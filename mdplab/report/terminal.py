@@ -110,9 +110,9 @@ def print_solution(console: Console, problem: Any, solution: Any) -> None:
     console.print(table)
     if value.size > MAX_STATES_SHOWN:
         console.print(f"[dim]... {value.size - MAX_STATES_SHOWN} more states; --json writes all[/]")
-    console.print(
-        f"{solution.method}, {solution.num_iters} iterations, {solution.seconds:.3g} s. {escape(solution.reason)}"
-    )
+    console.print(f"{solution.method}, {solution.num_iters} iterations, {solution.seconds:.3g} s")
+    if solution.reason:
+        console.print(f"[dim]why: {escape(solution.reason)}[/]")
     certificate = solution.certificate
     console.print(
         f"certificate [bold]{certificate.kind}[/]: value and policy within {certificate.gap:.3g} of the optimum"
