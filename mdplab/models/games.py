@@ -196,7 +196,8 @@ def _reference(mu: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(f"mu has shape {array.shape}, expected {shape}")
     _raise_at("mu", array, ~(np.isfinite(array) & (array > 0)), "a reference policy is positive everywhere")
     off = np.argwhere(np.abs(array.sum(axis=-1, keepdims=True) - 1)[..., 0] > ROW_SUM_TOLERANCE)
-    if off.size:
+    # Without contexts the one index is the empty one.
+    if len(off):
         index = tuple(int(i) for i in off[0])
         label = f"mu[{', '.join(map(str, index))}]" if index else "mu"
         raise ValueError(f"{label} sums to {array[index].sum():.12g}, not 1")

@@ -68,9 +68,9 @@ def nash_md(
     Examples
     --------
     >>> game = PreferenceGame([[0.5, 0.9, 0.2], [0.1, 0.5, 0.8], [0.8, 0.2, 0.5]], [0.2, 0.3, 0.5])
-    >>> trace = nash_md(game, tau=0.5, num_iters=2000, checkpoints=[2000])
-    >>> np.exp(trace["log_pi"][-1]).round(4).tolist()
-    [0.1996, 0.3387, 0.4618]
+    >>> trace = nash_md(game, tau=0.5, num_iters=400, checkpoints=[400])
+    >>> np.exp(trace["log_pi"][-1]).round(2).tolist()
+    [0.2, 0.34, 0.46]
     """
     checkpoints = _checked(tau, eta, num_iters, checkpoints)
     log_pi = _start(game, log_pi0)

@@ -1,0 +1,176 @@
+import cvxpy as cp
+import numpy as np
+import pytest
+
+from mdplab.certify.games import check_game
+from mdplab.exact.games import (
+    best_response,
+    gap_bound,
+    nash_equilibrium,
+    regularized_gap,
+    regularized_nash,
+)
+from mdplab.instances.games import FAMILIES, p3, random_preferences, three_cycle, three_cycle_nash
+from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
+from mdplab.models import MatrixGame, PreferenceGame, SolverFailure
+
+# P3: regularised equilibrium, exploitability in the unregularised game, D(pi* || mu), gap of mu. Derivation: the fixed
+# point of log pi = log mu + K pi / tau + const, found by Newton and confirmed below by two other methods.
+GOLDEN = {
+    0.05: (
+        (0.2824884302331, 0.33001048376614, 0.38750108600077),
+        (0.031507735412452, 0.030242874148168, 0.047045861030067),
+    ),
+    0.5: (
+        (0.19955974133872, 0.33868879608269, 0.46175146257859),
+        (0.117403084476173, 0.003896120967038, 0.004308020306843),
+    ),
+}
+
+
+def random_games(key: int, count: int, largest: int = 20):
+    for i in range(count):
+        rng = np.random.default_rng([41, key, i])
+        family = FAMILIES[i % len(FAMILIES)]
+        game = random_preferences(int(rng.integers(2, largest + 1)), rng=rng, family=family, spread=1.5)
+        yield game, float(10 ** rng.uniform(-2, 0.5)), rng
+
+
+def extragradient(game: PreferenceGame, tau: float, steps: int) -> np.ndarray:
+    """Long EGPO at eta = 1 / (tau + 1/2): D(pi* || pi) contracts by 1 - eta tau a step."""
+    eta = 1 / (tau + 0.5)
+    log_pi = game.log_mu
+    for _ in range(steps):
+        base = (1 - eta * tau) * log_pi + eta * tau * game.log_mu
+        half = log_softmax(base + eta * game.K @ softmax(log_pi))
+        log_pi = log_softmax(base + eta * game.K @ softmax(half))
+    return log_pi
+
+
+@pytest.mark.parametrize("tau", list(GOLDEN))
+def test_p3(tau):
+    game = p3()
+    policy, (exploitability, divergence, gap) = GOLDEN[tau]
+    solution = regularized_nash(game, tau=tau)
+    # The table has 12 to 15 digits.
+    np.testing.assert_allclose(solution.policy, policy, atol=1e-14)
+    assert 2 * float((game.K @ solution.policy).max()) == pytest.approx(exploitability, abs=1e-14)
+    assert float(kl_divergence(solution.extras["log_policy"], game.log_mu)) == pytest.approx(divergence, abs=1e-14)
+    assert float(regularized_gap(game, game.log_mu, tau=tau)) == pytest.approx(gap, abs=1e-14)
+
+
+def test_newton_solves_the_fixed_point_and_certifies_at_rounding_level():
+    for game, tau, _ in random_games(1, 40, largest=60):
+        solution = regularized_nash(game, tau=tau)
+        response = best_response(game, solution.extras["log_policy"], tau=tau)
+        # Rounding of K pi / tau, with room for the spread of logits.
+        np.testing.assert_allclose(response, solution.extras["log_policy"], atol=1e-11 / tau)
+        assert solution.certificate.gap < 1e-19
+        assert check_game(game, solution) and check_game(game, solution, level="exact")
+
+
+def test_newton_converges_at_the_smallest_temperature_on_large_games():
+    for i, family in enumerate(FAMILIES):
+        game = random_preferences(100, rng=np.random.default_rng([41, 2, i]), family=family)
+        assert regularized_nash(game, tau=1e-3).certificate.gap < 1e-16
+
+
+def test_newton_agrees_with_extragradient():
+    for game, tau, _ in random_games(3, 12, largest=12):
+        tau = max(tau, 0.1)
+        target = regularized_nash(game, tau=tau).extras["log_policy"]
+        # (1 - eta tau)^200 <= (5/6)^200 = 1.5e-16 of a divergence of at most a few units.
+        assert float(kl_divergence(target, extragradient(game, tau, 200))) < 1e-14
+
+
+def test_newton_agrees_with_the_convex_program():
+    """min tau logsumexp(log mu + K pi / tau) + tau D(pi || mu) has value 0, half the gap, at the equilibrium."""
+    for game, tau, _ in random_games(4, 6, largest=8):
+        tau = max(tau, 0.05)
+        pi = cp.Variable(game.n)
+        response = tau * cp.log_sum_exp(game.log_mu + game.K @ pi / tau)
+        program = cp.Problem(cp.Minimize(response + tau * cp.sum(cp.kl_div(pi, game.mu))), [cp.sum(pi) == 1])
+        program.solve(solver=cp.CLARABEL)
+        # The objective is flat: Clarabel's 1e-8 in value is about 1e-4 / sqrt(tau) in the policy.
+        np.testing.assert_allclose(pi.value, regularized_nash(game, tau=tau).policy, atol=1e-3)
+        assert program.value == pytest.approx(0.0, abs=1e-6)  # Clarabel's default accuracy
+
+
+def test_gap_is_the_difference_of_best_payoffs():
+    """Against its definition: twice the best regularised payoff, by softmax and by random search from below."""
+    for game, tau, rng in random_games(5, 20, largest=6):
+        log_pi = log_softmax(rng.standard_normal(game.n))
+
+        def payoff(log_p, log_q, game=game, tau=tau):
+            own, other = kl_divergence(log_p, game.log_mu), kl_divergence(log_q, game.log_mu)
+            return np.exp(log_p) @ game.K @ np.exp(log_q) - tau * own + tau * other
+
+        best = payoff(best_response(game, log_pi, tau=tau), log_pi)
+        gap = float(regularized_gap(game, log_pi, tau=tau))
+        assert gap == pytest.approx(2 * best, abs=1e-12)  # rounding of payoffs of order 1 and tau D of a few units
+        tried = [payoff(log_softmax(2 * rng.standard_normal(game.n)), log_pi) for _ in range(200)]
+        assert max(tried) <= best + 1e-12
+        assert gap <= float(gap_bound(game, log_pi, tau=tau))
+
+
+def test_a_posteriori_certificate_and_its_identity():
+    """P_tau(pi* > pi) - 1/2 = tau D(pi || pi*), hence D(pi || pi*) <= gap / (2 tau)."""
+    for game, tau, rng in random_games(6, 40):
+        star = regularized_nash(game, tau=tau).extras["log_policy"]
+        log_pi = log_softmax(2 * rng.standard_normal(game.n))
+        divergence = float(kl_divergence(log_pi, star))
+        payoff = np.exp(star) @ game.K @ np.exp(log_pi)
+        payoff -= tau * (kl_divergence(star, game.log_mu) - kl_divergence(log_pi, game.log_mu))
+        # Rounding of divergences of up to a few hundred.
+        assert float(payoff) == pytest.approx(tau * divergence, rel=1e-9, abs=1e-12)
+        assert divergence <= float(regularized_gap(game, log_pi, tau=tau)) / (2 * tau) * (1 + 1e-9)
+
+
+def test_contexts_decouple():
+    game = random_preferences(5, rng=np.random.default_rng([41, 7]), contexts=3)
+    together = regularized_nash(game, tau=0.2)
+    for c in range(3):
+        alone = regularized_nash(PreferenceGame(game.P[c], game.mu[c]), tau=0.2)
+        # The same Newton steps; matrix products of another shape may round differently.
+        np.testing.assert_allclose(together.policy[c], alone.policy, atol=1e-13)
+    assert check_game(game, together) and check_game(game, nash_equilibrium(game))
+
+
+def test_linear_program_finds_the_closed_form_of_a_cycle():
+    from fractions import Fraction
+
+    for a, b, c in ((4, 3, 3), (1, 2, 5), (5, 5, 5)):
+        game = three_cycle(a / 10, b / 10, c / 10)
+        exact = three_cycle_nash(Fraction(a, 10), Fraction(b, 10), Fraction(c, 10))
+        solution = nash_equilibrium(game)
+        # The vertex of a 3 x 3 system with entries above 0.1.
+        np.testing.assert_allclose(solution.policy, [float(x) for x in exact], atol=1e-12)
+        assert solution.certificate.gap < 1e-12 and check_game(game, solution)
+
+
+def test_linear_program_on_random_games():
+    for game, _, _ in random_games(8, 20, largest=40):
+        solution = nash_equilibrium(game)
+        assert 2 * float((game.K @ solution.policy).max()) <= solution.certificate.gap <= 1e-9
+        assert check_game(game, solution)
+
+
+def test_zero_sum_matrix_game():
+    """Matching pennies with a bonus: value 1/5 at (2/5, 3/5) for both players, by equalising rows and columns."""
+    game = MatrixGame([[2.0, -1.0], [-1.0, 1.0]])
+    solution = nash_equilibrium(game)
+    np.testing.assert_allclose(solution.policy, [0.4, 0.6], atol=1e-12)  # a 2 x 2 vertex
+    np.testing.assert_allclose(solution.extras["column"], [0.4, 0.6], atol=1e-12)  # likewise
+    assert solution.value[0] == pytest.approx(0.2, abs=1e-12)  # likewise
+    assert check_game(game, solution) and check_game(game, nash_equilibrium(game, tol=1e-6), level="exact")
+    with pytest.raises(ValueError, match="general-sum"):
+        nash_equilibrium(MatrixGame([[1.0]], [[1.0]]))
+
+
+def test_failures_are_loud():
+    with pytest.raises(ValueError, match=r"tau is -1"):
+        regularized_nash(p3(), tau=-1.0)
+    with pytest.raises(SolverFailure, match="duality gap of"):
+        regularized_nash(p3(), tau=0.05, max_iters=1)
+    with pytest.raises(SolverFailure, match="duality gap of"):
+        nash_equilibrium(p3(), tol=1e-18)
