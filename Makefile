@@ -5,13 +5,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: verify test lint figures notebooks bench clean
+.PHONY: verify test full boundscheck lint figures notebooks bench clean
 
 verify: $(STAMP)
 	$(BIN)/mdplab verify --report report_html
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# What a sceptic would ask for: the slow tests and every claim's full profile.
+full: $(STAMP)
+	$(BIN)/python -m pytest -m full
+	$(BIN)/mdplab verify --profile full --report report_html
+
+# Kernels read out of bounds silently; compiled with checks, in a cache of their own, they do not.
+boundscheck: $(STAMP)
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/numba-boundscheck $(BIN)/python -m pytest tests/kernels
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def run_distributed(
         for task in futures.values():
             started(task)
         try:
-            for future, result in as_completed(list(futures), with_results=True, raise_errors=False):
+            for future, result in as_completed(list(futures), loop=client.loop, with_results=True, raise_errors=False):
                 if future.cancelled():
                     raise ValueError(f"the scheduler at {address} went away; what had finished is stored")
                 task = futures.pop(future)

@@ -227,32 +227,45 @@ def modified_policy_iteration(
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     limit = checked_count("sweeps", sweeps) if sweeps is not None else None
     start, op = time.perf_counter(), Bellman.of(mdp)
+    best, count = swept_policies(op, tol, max_iters, limit, progress=progress)
+    return finish("modified_policy_iteration", best, count, start)
+
+
+def swept_policies(
+    op: Bellman, tol: float, max_iters: int, limit: int | None, *, budget: float = np.inf, progress: bool = False
+) -> tuple[Bracket, int]:
+    """The bracket that modified policy iteration reaches, within `tol`, and its improvements; else SolverFailure.
+
+    `limit` sweeps under each policy, or as many as pay if None; at most `budget` of them in all.
+    """
     watch = Watch(op, tol, patience=200)
     v, pi = first_value(op)
     out, scratch = np.empty_like(v), np.empty(op.S, dtype=np.int64)
     low, high = float(v.min()), float(v.max())
+    spent = 0
     with Progress("modified_policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):
-            v, out = _sweep_policy(op.on_policy(pi), v, out, scratch, high - low, limit, tol)
+            v, out, count = _sweep_policy(op.on_policy(pi), v, out, scratch, high - low, limit, tol)
+            spent += count
             low, high = op.backup(v, out, pi)
             v, out = out, v
             line.update(watch.bound(low, high))
-            if watch.ready(low, high, None if i == 1 else 1.0) or i == max_iters:
-                if watch.certify(v, low, high):
-                    return finish("modified_policy_iteration", watch.best, i, start)
-            if watch.hopeless:
+            last = i == max_iters or spent >= budget
+            if (watch.ready(low, high, 1.0) or last) and watch.certify(v, low, high):
+                return watch.best, i
+            if last or watch.hopeless:
                 break
-    raise failure(op, watch.best, tol, "modified_policy_iteration", f"{i} improvements")
+    raise failure(op, watch.best, tol, "modified_policy_iteration", f"{i} improvements and {spent} sweeps")
 
 
-def _sweep_policy(op, v, out, scratch, span, limit, tol) -> tuple[np.ndarray, np.ndarray]:
+def _sweep_policy(op, v, out, scratch, span, limit, tol) -> tuple[np.ndarray, np.ndarray, int]:
     """Backups under one policy until the residual's span is a tenth of `span` or `limit` is reached; then corrected."""
     target = 0.0 if limit is not None else max(0.1 * span, 0.05 * tol * (1 - op.gamma))
     most = limit if limit is not None else 1000
-    for _ in range(most):
+    for count in range(1, most + 1):
         low, high = op.backup(v, out, scratch)
         v, out = out, v
         if high - low <= target:
             break
     v += op.gamma * 0.5 * (low + high) / (1 - op.gamma)
-    return v, out
+    return v, out, count

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mdplab.exact.arguments import checked_tol
-from mdplab.exact.discounted import first_value
+from mdplab.exact.discounted import finish, first_value, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.models import MDP, Solution, SolverFailure
 
@@ -29,8 +29,8 @@ _METHODS = {
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
 _PROBES = 10
-# Sweeps of the policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
-_FEW_SWEEPS = 200
+# Sweeps of a policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
+_FEW_SWEEPS = 300
 # States up to which a factorisation of I - gamma P_pi fits in the time of the alternatives.
 _LU_DENSE, _LU_SPARSE = 3000, 50_000
 
@@ -102,9 +102,13 @@ def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
     start = time.perf_counter()
     order, reason = _choose(mdp, tol)
     trouble = []
-    for name in order:
+    for k, name in enumerate(order):
         try:
-            answer = _solver(name)(mdp, tol=tol, progress=progress)
+            if name == "modified_policy_iteration" and k == 0:
+                best, count = swept_policies(Bellman.of(mdp), tol, 1000, None, budget=_FEW_SWEEPS, progress=progress)
+                answer = finish(name, best, count, start)
+            else:
+                answer = _solver(name)(mdp, tol=tol, progress=progress)
         except SolverFailure as error:
             trouble.append(str(error))
             if "least that can be certified" in str(error):
@@ -128,19 +132,20 @@ def _choose(mdp: MDP, tol: float) -> tuple[list[str], str]:
         sweeps = math.inf
     else:
         sweeps = math.log(target / span) / math.log(ratio) if ratio > 0 else 1
-    seen = f"after {_PROBES} sweeps of one policy the span of the residual shrinks by {ratio:.3g} a sweep"
-    rest = ["modified_policy_iteration", "inexact_policy_iteration", "policy_iteration"]
-    if sweeps <= _FEW_SWEEPS:
-        first, why = "modified_policy_iteration", "the chain mixes fast, sweeps suffice"
-    elif mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE):
-        first, why = "policy_iteration", "the chain is slow and small enough to factorise"
+    seen = f"after {_PROBES} sweeps of one policy the span of the residual shrinks by a factor {ratio:.3g} a sweep"
+    if mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE):
+        slow, size = ["policy_iteration", "inexact_policy_iteration"], "small enough to factorise"
     else:
-        first, why = "inexact_policy_iteration", "the chain is slow and too large to factorise"
-    return [first, *(name for name in rest if name != first)], f"{first}: {seen}; {why}"
+        slow, size = ["inexact_policy_iteration", "policy_iteration"], "too large to factorise"
+    if sweeps <= _FEW_SWEEPS:
+        order, why = ["modified_policy_iteration", *slow], "the chain mixes fast, sweeps suffice"
+    else:
+        order, why = [*slow, "value_iteration"], f"the chain is slow and {size}"
+    return order, f"{order[0]}: {seen}; {why}"
 
 
 def _contraction(op: Bellman, pi: np.ndarray) -> tuple[float, float]:
-    """Mean factor by which the span of the residual shrinks in the last sweeps under pi, and the span then."""
+    """Factor by which the span of the residual shrinks in one of the last sweeps under pi, and the span then."""
     one = op.on_policy(pi)
     v, out, scratch = np.zeros(op.S), np.empty(op.S), np.empty(op.S, dtype=np.int64)
     spans = []
@@ -150,5 +155,5 @@ def _contraction(op: Bellman, pi: np.ndarray) -> tuple[float, float]:
         spans.append(high - low)
         if high - low <= 1e-12 * max(1.0, abs(high)):
             return 0.0, high - low
-    half = _PROBES // 2
-    return (spans[-1] / spans[half - 1]) ** (1 / (_PROBES - half)), spans[-1]
+    # A transient flatters the first sweeps: the slowest of the last three speaks.
+    return max(b / a for a, b in zip(spans[-4:], spans[-3:])), spans[-1]

@@ -47,7 +47,7 @@ from mdplab.exact.average import average_reward
 from mdplab.exact.components import end_components, route
 from mdplab.exact.probabilities import Rows
 from mdplab.exact.quotient import STOP, Quotient, quotient, total_reward
-from mdplab.exact.total_bounds import lower_bound, upper_bound, visits_bound
+from mdplab.exact.total_bounds import lower_bound, spread, upper_bound, visits_bound
 from mdplab.models import MDP, Certificate, Solution, SolverFailure
 
 
@@ -125,7 +125,7 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
         raise SolverFailure(
             f"the bounds are {gap:.3g} apart, tol is {tol:.3g}; the policy needs {steps.max():.3g} steps"
         )
-    value = np.clip(np.where(q.state < 0, 0.0, v[q.state]), lo, hi)
+    value = np.clip(spread(q, v), lo, hi)
     residual = np.abs(rows.excess(value, rows.r)[rows.of_policy(policy)]).max()
     certificate = Certificate("total", gap, {"bellman": float(residual)}, data)
     seconds = time.perf_counter() - started

@@ -47,7 +47,7 @@ def upper_bound(rows: Rows, q: Quotient, v: np.ndarray, choice: np.ndarray, tol:
     """`hi` (S,) from the value `v` (n,) of the quotient: rewards are raised until every row holds with its margin."""
     eps, raised = 0.0, v
     for _ in range(_ROUNDS):
-        hi = _spread(q, raised)
+        hi = spread(q, raised)
         lack = (rows.allowance(hi, rows.r) - rows.excess(hi, rows.r))[q.origin].max(initial=0.0)
         if lack <= 0:
             return hi
@@ -56,7 +56,7 @@ def upper_bound(rows: Rows, q: Quotient, v: np.ndarray, choice: np.ndarray, tol:
         if (raised - v).max() > tol / 2:
             break
     grid = _grid(tol)
-    hi = _spread(q, np.where(v == q.stop, v, (np.floor(v / grid) + 1) * grid))
+    hi = spread(q, np.where(v == q.stop, v, (np.floor(v / grid) + 1) * grid))
     difference, size = _differences(rows, hi)
     if np.all((difference - rows.r - rows.rounding * (np.abs(rows.r) + size))[q.origin] >= 0):
         return hi
@@ -66,15 +66,16 @@ def upper_bound(rows: Rows, q: Quotient, v: np.ndarray, choice: np.ndarray, tol:
 def visits_bound(rows: Rows, q: Quotient, need: np.ndarray) -> np.ndarray:
     """A vector `x` (S,) with `x >= need + P_a x` on every row that is not free; 0 where the process has ended."""
     # One more a step is the slack for rounding.
-    x = _spread(q, total_reward(q, need[q.origin] + 1.0)[0])
+    x = spread(q, total_reward(q, need[q.origin] + 1.0)[0])
     slack = (rows.excess(x, need) - rows.allowance(x, need))[q.origin].min(initial=0.0)
     if not slack >= 0:
         raise SolverFailure(f"up to {np.abs(x).max():.3g} expected visits are too many to bound in floats")
     return x
 
 
-def _spread(q: Quotient, v: np.ndarray) -> np.ndarray:
-    return np.where(q.state < 0, 0.0, v[q.state])
+def spread(q: Quotient, v: np.ndarray) -> np.ndarray:
+    """A vector (S,) of the model from one (n,) of the quotient, 0 where states were dropped."""
+    return np.append(v, 0.0)[q.state]
 
 
 def _grid(tol: float) -> float:

@@ -27,13 +27,22 @@ def read_text(path: Path) -> str:
 
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file; ValueError if it is missing, unreadable or empty."""
+    raw = read_start(path, -1)
+    if not raw.strip():
+        fail(path, 1, "the file is empty")
+    return raw
+
+
+def read_start(path: Path, size: int) -> bytes:
+    """The first `size` bytes of a file (all of them for -1); ValueError if it is missing, unreadable or empty."""
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(size)
     except FileNotFoundError:
         fail(path, None, "no such file")
     except OSError as error:
         fail(path, None, error.strerror or str(error))
-    if not raw.strip():
+    if not raw:
         fail(path, 1, "the file is empty")
     return raw
 

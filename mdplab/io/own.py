@@ -5,7 +5,6 @@ Keys: `version` (1), `gamma`, `r` (S, A) or (S, A, S), and either `P` (S, A, S) 
 the order of `P_data`), `mu` (S,), `actions` (S, A) of booleans, `states` (S names), `horizon`.
 """
 
-import io
 import json
 import re
 import zipfile
@@ -17,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import scipy.sparse as sp
 
-from mdplab.io.files import build, fail, read_bytes, read_text, write_whole
+from mdplab.io.files import build, fail, read_start, read_text, write_whole
 from mdplab.models import MDP
 
 VERSION = 1
@@ -48,10 +47,10 @@ def contents(mdp: MDP) -> dict[str, Any]:
 
 
 def save_npz(mdp: MDP, path: Path) -> None:
-    """Write a compressed `.npz`."""
+    """Write an `.npz`, not compressed: random probabilities do not shrink, and large models should not wait."""
 
     def write(file: BinaryIO) -> None:
-        np.savez_compressed(file, allow_pickle=False, **contents(mdp))
+        np.savez(file, allow_pickle=False, **contents(mdp))
 
     write_whole({path: write})
 
@@ -67,11 +66,10 @@ def save_json(mdp: MDP, path: Path) -> None:
 
 def load_npz(path: Path, **changes: Any) -> MDP:
     """Read an `.npz`; see `mdplab.io.load`."""
-    raw = read_bytes(path)
-    if not raw.startswith(b"PK"):
+    if not read_start(path, 2) == b"PK":
         fail(path, None, "not an npz file (a zip archive of arrays)")
     try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+        with np.load(path, allow_pickle=False) as archive:
             found = {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, KeyError, NotImplementedError) as error:
         fail(path, None, f"truncated or damaged npz file: {error}")
@@ -167,7 +165,7 @@ def _array(path, found, key: str, line_of, dtype: type = float) -> np.ndarray:
     if array.dtype.kind not in wanted:
         what = "booleans" if dtype is bool else "numbers"
         fail(path, line_of(key), f"{key} holds {_example(found[key])}, expected {what}")
-    array = np.array(array, dtype=np.bool_ if dtype is bool else np.float64, order="C")
+    array = np.ascontiguousarray(array, dtype=np.bool_ if dtype is bool else np.float64)
     array.flags.writeable = False
     return array
 
@@ -200,13 +198,17 @@ def _scalar(path, found, key: str, line_of, kind: type) -> Any:
     return kind(value)
 
 
+def _integers(path, found, key: str, line_of) -> np.ndarray:
+    array = np.asarray(found[key])
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        fail(path, line_of(key), f"{key} is no list of integers")
+    return array
+
+
 def _csr(path, found, S: int, A: int, line_of) -> sp.csr_array:
     """The transition matrix of a CSR triple."""
-    parts = {key: _array(path, found, key, line_of) for key in _CSR}
-    for key in ("P_indices", "P_indptr"):
-        if parts[key].ndim != 1 or not np.array_equal(parts[key], np.floor(parts[key])):
-            fail(path, line_of(key), f"{key} is no list of integers")
-    data, indices, indptr = (parts[key] for key in _CSR)
+    data = _array(path, found, "P_data", line_of)
+    indices, indptr = (_integers(path, found, key, line_of) for key in ("P_indices", "P_indptr"))
     if indptr.shape != (S * A + 1,):
         message = (
             f"P_indptr has shape {indptr.shape}, expected ({S * A + 1},) = S * A + 1 for r of shape ({S}, {A}, ...)"
@@ -221,9 +223,11 @@ def _csr(path, found, S: int, A: int, line_of) -> sp.csr_array:
     outside = (indices < 0) | (indices >= S)
     if outside.any():
         at = int(np.argmax(outside))
-        fail(path, line_of("P_indices"), f"P_indices[{at}] is {indices[at]:g}; states are 0..{S - 1}")
+        fail(path, line_of("P_indices"), f"P_indices[{at}] is {indices[at]}; states are 0..{S - 1}")
     index_type = np.int32 if max(data.size, S * A) < 2**31 else np.int64
-    P = sp.csr_array((data, indices.astype(index_type), indptr.astype(index_type)), shape=(S * A, S))
+    P = sp.csr_array(
+        (data, indices.astype(index_type, copy=False), indptr.astype(index_type, copy=False)), shape=(S * A, S)
+    )
     if "r_next" in found and not P.has_canonical_format:
         fail(path, line_of("P_indices"), "P_indices is unsorted or has duplicates, which r_next cannot follow")
     for part in (P.data, P.indices, P.indptr):

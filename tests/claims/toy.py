@@ -54,8 +54,8 @@ def rate(p, rng):
     return decay(0.5)(p, rng)
 
 
-@claim("Theorem 2", r"e_n = O(n^{-1/2})", relation=Rate(0.5), falsifiers={"slow": decay(0.4)})
-def false_rate(p, rng):
+@claim("Theorem 2", r"e_n = O(n^{-1/2})", relation=Rate(0.5), falsifiers={"slow": decay(0.2)})
+def slower_rate(p, rng):
     return decay(0.35)(p, rng)
 
 
@@ -116,7 +116,7 @@ VERDICTS = {
     "small": "verified",
     "too_small": "refuted",
     "rate": "consistent",
-    "false_rate": "refuted",
+    "slower_rate": "refuted",
     "unclear": "inconclusive",
     "sum_of_ones": "proved",
     "out_of_scope": "not-applicable",
