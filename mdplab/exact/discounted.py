@@ -5,6 +5,7 @@ a mixing chain, where T v - v becomes constant long before it becomes small. The
 `mdplab.exact.bracket`, which is both.
 """
 
+import math
 import time
 
 import numpy as np
@@ -14,7 +15,7 @@ from mdplab.exact.bracket import Bracket, bracket, failure
 from mdplab.exact.operator import UNIT, Bellman
 from mdplab.exact.progress import Progress
 from mdplab.kernels.gauss_seidel import gauss_seidel_csr, gauss_seidel_dense
-from mdplab.models import MDP, Solution
+from mdplab.models import MDP, Solution, SolverFailure
 
 
 class Watch:
@@ -231,41 +232,61 @@ def modified_policy_iteration(
     return finish("modified_policy_iteration", best, count, start)
 
 
+class SlowChain(SolverFailure):
+    """Sweeps would take longer than their budget; the message says how long."""
+
+
 def swept_policies(
     op: Bellman, tol: float, max_iters: int, limit: int | None, *, budget: float = np.inf, progress: bool = False
 ) -> tuple[Bracket, int]:
     """The bracket that modified policy iteration reaches, within `tol`, and its improvements; else SolverFailure.
 
-    `limit` sweeps under each policy, or as many as pay if None; at most `budget` of them in all.
+    `limit` sweeps under each policy, or as many as pay if None. SlowChain as soon as more than `budget`
+    sweeps are needed.
     """
     watch = Watch(op, tol, patience=200)
     v, pi = first_value(op)
     out, scratch = np.empty_like(v), np.empty(op.S, dtype=np.int64)
     low, high = float(v.min()), float(v.max())
-    spent = 0
+    final, spent = 0.5 * tol * (1 - op.gamma), 0
     with Progress("modified_policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):
-            v, out, count = _sweep_policy(op.on_policy(pi), v, out, scratch, high - low, limit, tol)
+            target = 0.0 if limit is not None else max(0.1 * (high - low), 0.1 * final)
+            most = limit or (1000 if budget == np.inf else _PATIENT_SWEEPS)
+            v, out, count, span, ratio = _sweep_policy(op.on_policy(pi), v, out, scratch, target, most)
             spent += count
+            if span > final and spent - math.log(span / final) / math.log(min(ratio, 1 - 1e-15)) > budget:
+                raise SlowChain(
+                    f"after {spent} sweeps the span of the residual shrinks by a factor {ratio:.4g} a sweep, "
+                    f"too slow for {budget} sweeps"
+                )
             low, high = op.backup(v, out, pi)
             v, out = out, v
             line.update(watch.bound(low, high))
-            last = i == max_iters or spent >= budget
-            if (watch.ready(low, high, 1.0) or last) and watch.certify(v, low, high):
+            if (watch.ready(low, high, 1.0) or i == max_iters) and watch.certify(v, low, high):
                 return watch.best, i
-            if last or watch.hopeless:
+            if watch.hopeless:
                 break
     raise failure(op, watch.best, tol, "modified_policy_iteration", f"{i} improvements and {spent} sweeps")
 
 
-def _sweep_policy(op, v, out, scratch, span, limit, tol) -> tuple[np.ndarray, np.ndarray, int]:
-    """Backups under one policy until the residual's span is a tenth of `span` or `limit` is reached; then corrected."""
-    target = 0.0 if limit is not None else max(0.1 * span, 0.05 * tol * (1 - op.gamma))
-    most = limit if limit is not None else 1000
-    for count in range(1, most + 1):
+# By then the transient of a chain has passed, and its rate of mixing shows.
+_PATIENT_SWEEPS = 30
+
+
+def _sweep_policy(op, v, out, scratch, target, most) -> tuple[np.ndarray, np.ndarray, int, float, float]:
+    """Up to `most` backups under one policy, until the span of the residual is at most `target`; then the correction.
+
+    Returns the value, a spare array, the number of backups, the span, and its mean shrinkage over the last five.
+    """
+    spans = []
+    while len(spans) < most:
         low, high = op.backup(v, out, scratch)
         v, out = out, v
+        spans.append(high - low)
         if high - low <= target:
             break
     v += op.gamma * 0.5 * (low + high) / (1 - op.gamma)
-    return v, out, count
+    back = min(5, len(spans) - 1)
+    ratio = (spans[-1] / spans[-1 - back]) ** (1 / back) if back and spans[-1] > 0 else 0.5
+    return v, out, len(spans), spans[-1], ratio

@@ -1,16 +1,13 @@
 """One entry for every problem: choose a solver, say which and why, fall back if it fails."""
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-import numpy as np
-
 from mdplab.exact.arguments import checked_tol
-from mdplab.exact.discounted import finish, first_value, swept_policies
+from mdplab.exact.discounted import finish, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.models import MDP, Solution, SolverFailure
 
@@ -28,7 +25,6 @@ _METHODS = {
 }
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
-_PROBES = 10
 # Sweeps of a policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
 _FEW_SWEEPS = 300
 # States up to which a factorisation of I - gamma P_pi fits in the time of the alternatives.
@@ -99,61 +95,28 @@ def _solver(name: str) -> Callable[..., Solution]:
 
 
 def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
+    """Sweeps if the chain mixes, which their own first rounds show; else a factorisation or a Krylov method."""
     start = time.perf_counter()
-    order, reason = _choose(mdp, tol)
-    trouble = []
-    for k, name in enumerate(order):
+    try:
+        best, count = swept_policies(Bellman.of(mdp), tol, 1000, None, budget=_FEW_SWEEPS, progress=progress)
+        reason = "modified_policy_iteration: the chain mixes fast, so that cheap sweeps under few policies suffice"
+        return finish("modified_policy_iteration", best, count, start, reason=reason)
+    except SolverFailure as error:
+        if "least that can be certified" in str(error):
+            raise
+        trouble = [str(error)]
+    if mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE):
+        order, size = ["policy_iteration", "inexact_policy_iteration"], "small enough to factorise"
+    else:
+        order, size = ["inexact_policy_iteration", "policy_iteration"], "too large to factorise"
+    for name in [*order, "value_iteration"]:
         try:
-            if name == "modified_policy_iteration" and k == 0:
-                best, count = swept_policies(Bellman.of(mdp), tol, 1000, None, budget=_FEW_SWEEPS, progress=progress)
-                answer = finish(name, best, count, start)
-            else:
-                answer = _solver(name)(mdp, tol=tol, progress=progress)
+            answer = _solver(name)(mdp, tol=tol, progress=progress)
         except SolverFailure as error:
             trouble.append(str(error))
             if "least that can be certified" in str(error):
                 break
             continue
-        if trouble:
-            reason += f"; taken after: {'; '.join(trouble)}"
+        reason = f"{name}: the chain is slow and {size} ({'; '.join(trouble)})"
         return dataclasses.replace(answer, reason=reason, seconds=time.perf_counter() - start)
     raise SolverFailure("; ".join(trouble))
-
-
-def _choose(mdp: MDP, tol: float) -> tuple[list[str], str]:
-    """Methods in the order to try, and why: from how fast the residual's span shrinks under the greedy policy."""
-    op = Bellman.of(mdp)
-    _, pi = first_value(op)
-    ratio, span = _contraction(op, pi)
-    target = 0.5 * tol * (1 - mdp.gamma)
-    if span <= target:
-        sweeps = 0
-    elif ratio >= 1:
-        sweeps = math.inf
-    else:
-        sweeps = math.log(target / span) / math.log(ratio) if ratio > 0 else 1
-    seen = f"after {_PROBES} sweeps of one policy the span of the residual shrinks by a factor {ratio:.3g} a sweep"
-    if mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE):
-        slow, size = ["policy_iteration", "inexact_policy_iteration"], "small enough to factorise"
-    else:
-        slow, size = ["inexact_policy_iteration", "policy_iteration"], "too large to factorise"
-    if sweeps <= _FEW_SWEEPS:
-        order, why = ["modified_policy_iteration", *slow], "the chain mixes fast, sweeps suffice"
-    else:
-        order, why = [*slow, "value_iteration"], f"the chain is slow and {size}"
-    return order, f"{order[0]}: {seen}; {why}"
-
-
-def _contraction(op: Bellman, pi: np.ndarray) -> tuple[float, float]:
-    """Factor by which the span of the residual shrinks in one of the last sweeps under pi, and the span then."""
-    one = op.on_policy(pi)
-    v, out, scratch = np.zeros(op.S), np.empty(op.S), np.empty(op.S, dtype=np.int64)
-    spans = []
-    for _ in range(_PROBES):
-        low, high = one.backup(v, out, scratch)
-        v, out = out, v
-        spans.append(high - low)
-        if high - low <= 1e-12 * max(1.0, abs(high)):
-            return 0.0, high - low
-    # A transient flatters the first sweeps: the slowest of the last three speaks.
-    return max(b / a for a, b in zip(spans[-4:], spans[-3:])), spans[-1]

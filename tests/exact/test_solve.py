@@ -1,0 +1,87 @@
+"""`solve` sends each problem to the right solver, says which and why, and falls back."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import mdplab.exact as exact
+from mdplab.models import MDP, SolverFailure
+
+# The package exports the function under the same name.
+module = sys.modules["mdplab.exact.solve"]
+
+
+def _mixing(S=50, gamma=0.99):
+    rng = np.random.default_rng([13, S])
+    return MDP(rng.dirichlet(np.ones(S), (S, 3)), rng.random((S, 3)), gamma)
+
+
+def _ring(S, gamma):
+    """A walk on a ring: nearly periodic, and slow to mix."""
+    right = np.roll(np.eye(S), 1, axis=1)
+    P = np.stack([0.9 * right + 0.1 * right.T, 0.1 * right + 0.9 * right.T], axis=1)
+    r = np.zeros((S, 2))
+    r[0] = 1.0
+    return MDP(P, r, gamma).sparse()
+
+
+def test_fast_chains_are_swept_and_slow_ones_factorised():
+    fast, slow = exact.solve(_mixing()), exact.solve(_ring(400, 0.999))
+    assert fast.method == "modified_policy_iteration"
+    assert "mixes fast" in fast.reason
+    assert slow.method == "policy_iteration"
+    assert "slow and small enough" in slow.reason
+
+
+def test_large_slow_chains_take_a_krylov_method(monkeypatch):
+    monkeypatch.setattr(module, "_LU_SPARSE", 100)
+    answer = exact.solve(_ring(400, 0.999))
+    assert answer.method == "inexact_policy_iteration"
+    assert "too large to factorise" in answer.reason
+
+
+def test_a_solver_that_fails_is_replaced(monkeypatch):
+    def fails(mdp, **_):
+        raise SolverFailure("out of memory")
+
+    real = module._solver
+    monkeypatch.setattr(module, "_solver", lambda name: fails if name == "policy_iteration" else real(name))
+    answer = exact.solve(_ring(400, 0.999))
+    assert answer.method != "policy_iteration"
+    assert "out of memory" in answer.reason
+    assert answer.certificate.gap <= 1e-6
+
+
+def test_no_solver_is_tried_against_rounding():
+    with pytest.raises(SolverFailure, match="least that can be certified") as error:
+        exact.solve(_mixing(gamma=0.99999))
+    assert str(error.value).count("least that") == 1
+
+
+@pytest.mark.parametrize("method", ["value_iteration", "gauss_seidel", "policy_iteration", "linear_programming"])
+def test_a_method_by_name(method):
+    answer = exact.solve(_mixing(), method=method)
+    assert answer.method == method
+    assert answer.reason == ""
+
+
+def test_horizon_termination_and_average_go_to_their_solvers():
+    horizon = exact.solve(_mixing().replace(horizon=5))
+    assert horizon.method == "backward_induction"
+    assert horizon.reason
+    ends = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[-1.0], [0.0]], 1.0)
+    total = exact.solve(ends)
+    assert total.certificate.kind == "total"
+    assert abs(total.value[0] + 2) <= total.certificate.gap
+    gain = exact.solve(_mixing(), criterion="average")
+    assert gain.certificate.kind == "average"
+
+
+def test_unknown_names():
+    with pytest.raises(ValueError, match="method is 'magic'"):
+        exact.solve(_mixing(), method="magic")
+    with pytest.raises(ValueError, match="criterion is 'median'"):
+        exact.solve(_mixing(), criterion="median")
+    with pytest.raises(ValueError, match="problem is a str"):
+        exact.solve("model.npz")
