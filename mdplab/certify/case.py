@@ -1,7 +1,7 @@
 """The arrays of one problem and its answer, read with suspicion: shapes, finiteness, policies, claimed gaps.
 
-Differences are compared exactly: with `d = fl(a - b)`, Knuth's two-sum gives the error `e` with `a - b = d + e` exactly (no
-overflow), so the least float that is at least `a - b` is `d`, or its successor where `e > 0`.
+Differences are compared exactly: with `d = fl(a - b)`, Knuth's two-sum gives the error `e` with `a - b = d + e`
+exactly (no overflow), so the least float that is at least `a - b` is `d`, or its successor where `e > 0`.
 """
 
 from typing import Any

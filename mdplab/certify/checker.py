@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import numpy as np
-
 from mdplab.certify import kinds, occupancy, soft
 from mdplab.certify.case import Case
 from mdplab.certify.report import CheckReport, Refused
@@ -41,8 +39,9 @@ def check(
     solution
         An answer with a certificate, from any source.
     level : {"float", "exact"}
-        `"float"`: double precision with a proved bound of its own rounding; it may refuse what is true by less than that.
-        `"exact"`: rational arithmetic without any tolerance (ball arithmetic for kind `"soft"`, which needs python-flint).
+        `"float"`: double precision with a proved bound of its own rounding; it may refuse what is true by less than
+        that. `"exact"`: rational arithmetic without any tolerance (for kind `"soft"` ball arithmetic, which needs
+        python-flint).
     tau, reference
         For kind `"soft"`: the temperature and the reference `(S, A)` that the certificate must be about. Without them
         they are taken from the certificate, and `speaks_about` says so.
@@ -50,8 +49,8 @@ def check(
     Returns
     -------
     CheckReport
-        True if and only if every condition was established. A certificate that is incomplete, malformed or of an unknown
-        kind is refused with a reason, not raised.
+        True if and only if every condition was established. A certificate that is incomplete, malformed or of an
+        unknown kind is refused with a reason, not raised.
 
     Raises
     ------
@@ -60,13 +59,14 @@ def check(
 
     Examples
     --------
+    >>> import numpy as np
     >>> from mdplab.models import MDP, Certificate, Solution
     >>> mdp = MDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5)
     >>> evidence = {"lo": np.array([1.99]), "hi": np.array([2.01])}
     >>> bool(check(mdp, Solution([2.0], [1], Certificate("discounted", 0.05, {}, evidence), "by hand", 0, 0.0)))
     True
     >>> check(mdp, Solution([2.0], [0], Certificate("discounted", 0.05, {}, evidence), "by hand", 0, 0.0)).reason
-    'lo <= T_pi lo fails at state 0, action 0: slack -0.995, rounding radius 1.22e-15'
+    'lo <= T_pi lo fails at state 0, action 0: slack -0.995, rounding radius 4.42e-16'
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; expected one of {LEVELS}")

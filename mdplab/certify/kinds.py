@@ -1,31 +1,33 @@
 """What each kind of certificate of a Markov decision process must satisfy, and why that is enough.
 
-`T v = max_a (r_a + gamma P_a v)` over available actions, `T_pi` for a policy's average; inequalities hold at every state.
+`T v = max_a (r_a + gamma P_a v)` over available actions, `T_pi` for a policy's average; inequalities hold at every
+state.
 
 discounted
-    If `P >= 0` and `gamma sigma < 1` in all rows, `T` and `T_pi` are monotone contractions. From `lo <= T_pi lo` follows
-    `lo <= T_pi^n lo -> V^pi`; from `T hi <= hi` follows `hi >= T^n hi -> V*`. So `lo <= V^pi <= V* <= hi`, and both the
-    error of a value in `[lo, hi]` and the policy's loss are at most `max(hi - lo)`. A policy enters as
+    If `P >= 0` and `gamma sigma < 1` in all rows, `T` and `T_pi` are monotone contractions. From `lo <= T_pi lo`
+    follows `lo <= T_pi^n lo -> V^pi`; from `T hi <= hi` follows `hi >= T^n hi -> V*`. So `lo <= V^pi <= V* <= hi`,
+    and both the error of a value in `[lo, hi]` and the policy's loss are at most `max(hi - lo)`. A policy enters as
     `sum_a pi(a) (r_a + gamma P_a lo - lo(s)) >= 0`, the same inequality for the policy divided by its row sum.
 finite-horizon
-    Induction from the last stage; monotonicity is all that is used, so any `gamma` in [0, 1] and any row sums will do.
+    Induction from the last stage; monotonicity is all that is used, so any `gamma` in [0, 1] and any row sums will
+    do.
 evaluation
     As discounted, with `T_pi` on both sides.
 total
-    Rows are read as probabilities. Summing `lo <= r_pi + P_pi lo` along the policy, `lo(s) <= E sum_{k<n} r + E lo(s_n)`. If
-    `steps >= 1 + P_pi steps >= 1` off the terminal states, the expected time before termination is at most `steps`, so
-    `E lo(s_n) -> 0`; if only `steps >= 1[lo > 0] + P_pi steps`, visits to `lo > 0` are finite in expectation and
-    `limsup E lo(s_n) <= 0`. Either way `lo <= V^pi`. Likewise `E sum_{k<n} r <= hi(s) - E hi(s_n)` for every policy, also
-    one that depends on history, and `V* <= hi` if `liminf E hi(s_n) >= 0` for every policy of value above minus infinity:
-    because `hi >= 0`; or every policy terminates (`steps_all`); or rewards off terminal states, finitely many and all
-    negative, make staying there cost minus infinity; or because, with
-    `visits >= 1[hi < 0] + scale r_a + P_a visits`, expected visits to `hi < 0` up to time n are at most
-    `2 max|visits| - scale E sum_{k<n} r`, bounded along a subsequence that attains a finite limsup.
+    Rows are read as probabilities. Summing `lo <= r_pi + P_pi lo` along the policy, `lo(s) <= E sum_{k<n} r + E
+    lo(s_n)`. If `steps >= 1 + P_pi steps >= 1` off the terminal states, the expected time before termination is at
+    most `steps`, so `E lo(s_n) -> 0`; if only `steps >= 1[lo > 0] + P_pi steps`, visits to `lo > 0` are finite in
+    expectation and `limsup E lo(s_n) <= 0`. Either way `lo <= V^pi`. Likewise `E sum_{k<n} r <= hi(s) - E hi(s_n)`
+    for every policy, also one that depends on history, and `V* <= hi` if `liminf E hi(s_n) >= 0` for every policy of
+    value above minus infinity: because `hi >= 0`; or every policy terminates (`steps_all`); or rewards off terminal
+    states, finitely many and all negative, make staying there cost minus infinity; or because, with `visits >= 1[hi <
+    0] + scale r_a + P_a visits`, expected visits to `hi < 0` up to time n are at most `2 max|visits| - scale E
+    sum_{k<n} r`, bounded along a subsequence that attains a finite limsup.
 average
-    Rows are read as probabilities. With `gain_hi >= P_a gain_hi` and `gain_hi + bias_hi >= r_a + P_a bias_hi` for every
-    action, `E sum_{k<n} r <= n gain_hi(s) + 2 max|bias_hi|`: the first makes `gain_hi(s_k)` a supermartingale. With
-    `gain_lo <= P_pi gain_lo` and `gain_lo + bias_lo <= r_pi + P_pi bias_lo` the policy's sum is at least
-    `n gain_lo(s) - 2 max|bias_lo|`. Divide by n. No assumption on the chains is used.
+    Rows are read as probabilities. With `gain_hi >= P_a gain_hi` and `gain_hi + bias_hi >= r_a + P_a bias_hi` for
+    every action, `E sum_{k<n} r <= n gain_hi(s) + 2 max|bias_hi|`: the first makes `gain_hi(s_k)` a supermartingale.
+    With `gain_lo <= P_pi gain_lo` and `gain_lo + bias_lo <= r_pi + P_pi bias_lo` the policy's sum is at least `n
+    gain_lo(s) - 2 max|bias_lo|`. Divide by n. No assumption on the chains is used.
 """
 
 import numpy as np

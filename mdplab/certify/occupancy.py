@@ -1,16 +1,16 @@
 """The occupancy kind: constrained discounted problems, by a feasible flow and a dual bound.
 
 Rows as stored, `gamma sigma < 1`, `norm(f) = max |f| / (1 - gamma sigma)` over available pairs. With the defect
-`xi(s) = sum_a x(s, a) - gamma sum_{s', a'} x(s', a') P(s | s', a') - mu(s)`, the flow `x >= 0` is exactly the occupancy of its own
-conditional policy started from the signed measure `mu + xi`.
+`xi(s) = sum_a x(s, a) - gamma sum_{s', a'} x(s', a') P(s | s', a') - mu(s)`, the flow `x >= 0` is exactly the
+occupancy of its own conditional policy started from the signed measure `mu + xi`.
 
 Proof. Hence `<x, f> = (mu + xi) . V_f^pi` for any reward f, and `|V_f^pi| <= norm(f)`, so `mu . V_f^pi` lies within
-`|xi|_1 norm(f)` of `<x, f>`. That encloses the policy's objective (f = r) and bounds its costs from above (f = costs_i). From
-`hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most `mu . hi + sum_i lam_i limits_i`, which with
-`lam >= 0` bounds the objective of every feasible policy.
+`|xi|_1 norm(f)` of `<x, f>`. That encloses the policy's objective (f = r) and bounds its costs from above (f =
+costs_i). From `hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most `mu . hi + sum_i
+lam_i limits_i`, which with `lam >= 0` bounds the objective of every feasible policy.
 
-Sums over pairs are enclosed in floats or computed exactly, as the level says; the few numbers that remain are compared as
-rationals at both levels.
+Sums over pairs are enclosed in floats or computed exactly, as the level says; the few numbers that remain are
+compared as rationals at both levels.
 """
 
 from fractions import Fraction

@@ -1,8 +1,8 @@
 """The same inequalities as in `rows`, decided in rational arithmetic: no rounding, no tolerance.
 
-Proof of soundness. Every float is a dyadic rational; sums, products and comparisons of rationals are exact. Nothing is
-shared with `rows` but the definition of `e(s, a)`. Numbers are `flint.fmpq` where python-flint is installed, otherwise
-`fractions.Fraction`, chosen at each call.
+Proof of soundness. Every float is a dyadic rational; sums, products and comparisons of rationals are exact. Nothing
+is shared with `rows` but the definition of `e(s, a)`. Numbers are `flint.fmpq` where python-flint is installed,
+otherwise `fractions.Fraction`, chosen at each call.
 """
 
 from collections.abc import Iterable

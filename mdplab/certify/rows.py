@@ -7,15 +7,15 @@ Every certificate reduces to statements about one row `(s, a)`, with entries `p(
 
 namely `e >= 0` or `e <= 0` on some rows, or on averages over a policy's actions.
 
-Proof of soundness. With `u = 2^-53` and no underflow, each operation on floats returns `(exact)(1 + d)`, `|d| <= u`. A sum
-of n products in which each term passes through at most k roundings is off by at most `gamma_k sum |terms|`,
-`gamma_k = k u / (1 - k u)` (Higham 2002, section 3.1). Dense rows are summed by halving, so k is one more than the binary
-logarithm of S; sparse rows in an order that NumPy chooses, so k is the number of entries. Every later operation adds `u` times
-the magnitude of its own result. Radii are sums of these non-negative terms, themselves computed with at most
-`2 k + 32` roundings, hence enlarged by the factor `1 + (4 k + 64) u`. Underflow adds at most `2^-1074` an operation: in rows of
-magnitude at least `2^-900` that is less than the added `2^-80` of the magnitude; rows of smaller magnitude are undecided
-unless all their terms are exactly zero. Overflow gives an infinite radius, which decides nothing. So `e - radius >= 0`
-proves `e >= 0`; nothing here can accept a false inequality.
+Proof of soundness. With `u = 2^-53` and no underflow, each operation on floats returns `(exact)(1 + d)`, `|d| <= u`.
+A sum of n products in which each term passes through at most k roundings is off by at most `gamma_k sum |terms|`,
+`gamma_k = k u / (1 - k u)` (Higham 2002, section 3.1). Dense rows are summed by halving, so k is one more than the
+binary logarithm of S; sparse rows in an order that NumPy chooses, so k is the number of entries. Every later
+operation adds `u` times the magnitude of its own result. Radii are sums of these non-negative terms, themselves
+computed with at most `2 k + 32` roundings, hence enlarged by the factor `1 + (4 k + 64) u`. Underflow adds at most
+`2^-1074` an operation: in rows of magnitude at least `2^-900` that is less than the added `2^-80` of the magnitude;
+rows of smaller magnitude are undecided unless all their terms are exactly zero. Overflow gives an infinite radius,
+which decides nothing. So `e - radius >= 0` proves `e >= 0`; nothing here can accept a false inequality.
 
 Work goes in blocks of rows: no copy of the model is made.
 """
@@ -160,6 +160,7 @@ class FloatRows:
                     radius = np.where(weights > 0, weights * radius.reshape(weights.shape), 0.0).sum(axis=1)
                     # A product, at most A - 1 sums, and the radius's own roundings.
                     radius = (radius + rounding(self.A + 1) * np.abs(e).sum(axis=1)) * (1 + (4 * self.A + 64) * UNIT)
+                    radius = np.where(e.any(axis=1), radius + _SAFE, radius)
                     e = e.sum(axis=1)
                     bad = ~(sign * e >= radius) & (weights > 0).any(axis=1)
             if bad.any():

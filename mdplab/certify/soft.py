@@ -3,15 +3,16 @@
     (T v)(s)    = tau log sum_a mu_ref(a | s) exp(q(s, a) / tau),    q = r + gamma P v,
     (T_pi v)(s) = sum_a pi(a | s) (q(s, a) - tau log(pi(a | s) / mu_ref(a | s))).
 
-Proof. Both operators are monotone and shift constants by at most `gamma sigma < 1`, and `T v = max_pi T_pi v` (Gibbs), so
-`lo <= T_pi lo` and `T hi <= hi` give `lo <= V_tau^pi <= V_tau* <= hi` as in the discounted case. With `d = q - v(s)`:
+Proof. Both operators are monotone and shift constants by at most `gamma sigma < 1`, and `T v = max_pi T_pi v`
+(Gibbs), so `lo <= T_pi lo` and `T hi <= hi` give `lo <= V_tau^pi <= V_tau* <= hi` as in the discounted case. With `d
+= q - v(s)`:
 
     T hi <= hi       is  sum_a mu_ref exp(d / tau) <= 1,
     lo <= T_pi lo    is  sum_a pi (d - tau log(pi / mu_ref)) + tau Z log Z >= 0
 
-for the policy `pi / Z`, `Z = sum_a pi`. In floats `Z log Z >= Z - 1` replaces the last term. The float level assumes that
-NumPy's `exp` and `log` are accurate to 8 units in the last place (its libraries claim 4 or fewer); the exact level encloses
-them by ball arithmetic, with more digits until the sign is known.
+for the policy `pi / Z`, `Z = sum_a pi`. In floats `Z log Z >= Z - 1` replaces the last term. The float level assumes
+that NumPy's `exp` and `log` are accurate to 8 units in the last place (its libraries claim 4 or fewer); the exact
+level encloses them by ball arithmetic, with more digits until the sign is known.
 """
 
 from typing import Any
