@@ -126,7 +126,7 @@ def bound_hp(violated: Any, delta: float, *, sequential: bool = False) -> Decisi
     else:
         p_refute = float(special.bdtrc(s - 1, m, delta)) if s else 1.0
         p_accept = float(special.bdtr(s, m, 2 * delta))
-    lower = float(special.btdtri(s, m - s + 1, REFUTE_LEVEL)) if s else 0.0
+    lower = float(special.betaincinv(s, m - s + 1, REFUTE_LEVEL)) if s else 0.0
     return Decision(
         "BOUND-HP",
         False,
