@@ -26,7 +26,9 @@ def _parse(path: Path) -> Explicit:
     header = _header(path, lines)
     S = header["@nr_states"]
     names = header["@reward_models"]
-    model = Explicit(path, S, [], [], [], [], [], {}, {name: Rewards(np.zeros(S)) for name in names})
+    rewards = {name: Rewards(np.zeros(S)) for name in names}
+    labels: dict[str, list[int]] = {}
+    source, choice, target, prob, places = [], [], [], [], []
     placeholders = header["@placeholders"]
 
     def value(line: int, text: str, what: str) -> float:
@@ -53,9 +55,9 @@ def _parse(path: Path) -> Explicit:
                 fail(path, line, f"state {s} appears a second time")
             seen[s] = True
             for name, reward in zip(names, bracket(line, match[2])):
-                model.rewards[name].state[s] = reward
+                rewards[name].state[s] = reward
             for label in re.findall(r'"[^"]*"|\S+', match[3]):
-                model.labels.setdefault(label.strip('"'), []).append(s)
+                labels.setdefault(label.strip('"'), []).append(s)
         elif text.startswith("action"):
             match = _ACTION.fullmatch(text)
             if s < 0 or not match:
@@ -65,21 +67,23 @@ def _parse(path: Path) -> Explicit:
                 fail(path, line, f"a second action in state {s} of a DTMC")
             for name, reward in zip(names, bracket(line, match[2])):
                 if reward:
-                    model.rewards[name].choice[s, a] = reward
+                    rewards[name].choice[s, a] = reward
         else:
-            target, colon, probability = text.partition(":")
+            successor, colon, probability = text.partition(":")
             if s < 0 or not colon:
                 fail(path, line, f"{text[:60]!r}, expected a state, an action or 'TARGET : PROBABILITY'")
             # A chain may leave out its only action.
             a = max(a, 0)
-            model.source.append(s)
-            model.choice.append(a)
-            model.target.append(index(path, line, target.strip(), "target state", S))
-            model.prob.append(value(line, probability.strip(), "probability"))
-            model.lines.append(line)
+            source.append(s)
+            choice.append(a)
+            target.append(index(path, line, successor.strip(), "target state", S))
+            prob.append(value(line, probability.strip(), "probability"))
+            places.append(line)
     if not seen.all():
         fail(path, line or None, f"state {int(np.argmin(seen))} of {S} is missing: truncated?")
-    pairs = len(set(zip(model.source, model.choice)))
+    integers = (np.array(column, dtype=np.int64) for column in (source, choice, target))
+    model = Explicit(path, S, *integers, np.array(prob), places.__getitem__, labels, rewards)
+    pairs = model.num_choices()
     if header["@nr_choices"] not in (None, pairs):
         fail(path, line, f"{pairs} choices, but @nr_choices promises {header['@nr_choices']}: truncated?")
     return model

@@ -1,5 +1,6 @@
 """What PRISM's and Storm's explicit files have in common: transitions, labels, and named state and choice rewards."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -17,27 +18,36 @@ _ROW_SUM_TOLERANCE = 1e-8
 
 @dataclass(slots=True)
 class Rewards:
-    """One reward structure: earned in a state, for a choice, and along a transition."""
+    """One reward structure: earned in a state, for a choice, and along transitions ((k, 3) of s, a, t, and values)."""
 
     state: np.ndarray
     choice: dict[tuple[int, int], float] = field(default_factory=dict)
-    transition: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    transition: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(slots=True)
 class Explicit:
-    """A file's model. `lines[i]` is the line of transition i, by which errors are reported."""
+    """A file's model: integer arrays of equal length, one entry a transition, and the line of each for errors."""
 
     path: Path
     S: int
-    source: list[int]
-    choice: list[int]
-    target: list[int]
-    prob: list[float]
-    lines: list[int]
+    source: np.ndarray
+    choice: np.ndarray
+    target: np.ndarray
+    prob: np.ndarray
+    line_of: Callable[[int], int]
     labels: dict[str, list[int]]
     rewards: dict[str, Rewards]
     names: list[str] | None = None
+
+    def keys(self, triples: np.ndarray) -> np.ndarray:
+        """One integer for each row (s, a, t), in the order of rows and columns of the transition matrix."""
+        A = int(self.choice.max(initial=0)) + 1
+        return (triples[:, 0] * A + triples[:, 1]) * self.S + triples[:, 2]
+
+    def num_choices(self) -> int:
+        """How many pairs of a state and a choice have a transition."""
+        return np.unique(self.source * (int(self.choice.max(initial=0)) + 1) + self.choice).size
 
 
 def number(path: Path, line: int, text: str, what: str) -> float:
@@ -94,8 +104,7 @@ def explicit_mdp(
         With file and line: rows that do not sum to 1, choices numbered with gaps, a state without a choice, an
         unknown label or reward structure (with those there are).
     """
-    source, target = np.asarray(model.source, dtype=np.int64), np.asarray(model.target, dtype=np.int64)
-    choice, prob = np.asarray(model.choice, dtype=np.int64), np.asarray(model.prob)
+    source, choice, target, prob = model.source, model.choice, model.target, model.prob
     S, A = model.S, int(choice.max(initial=0)) + 1
     _check_rows(model, source, choice, prob, A)
     actions = np.zeros((S, A), dtype=bool)
@@ -107,7 +116,7 @@ def explicit_mdp(
     if twice.size:
         second = int(order[twice[0] + 1])
         message = f"a second transition from state {model.source[second]}, choice {model.choice[second]} to "
-        fail(model.path, model.lines[second], f"{message}state {model.target[second]}")
+        fail(model.path, model.line_of(second), f"{message}state {model.target[second]}")
     entry, by_next = np.zeros(prob.size), False
     r = np.zeros((S, A))
     reach = not model.rewards or (reward == "reach" and "reach" not in model.rewards)
@@ -167,21 +176,21 @@ def _check_rows(model: Explicit, source: np.ndarray, choice: np.ndarray, prob: n
     seen[source, choice] = True
     for s in np.flatnonzero(~seen[:, 0]):
         which = "no transition" if not seen[s].any() else f"no choice 0, but choice {int(np.argmax(seen[s]))}"
-        line = model.lines[int(np.argmax(source == s))] if seen[s].any() else None
+        line = model.line_of(int(np.argmax(source == s))) if seen[s].any() else None
         fail(model.path, line, f"state {s} has {which}; every state needs choices 0, 1, ..., if only to stay")
     gap = seen[:, 1:] & ~seen[:, :-1]
     if gap.any():
         s, a = (int(i) for i in np.argwhere(gap)[0])
-        line = model.lines[int(np.argmax((source == s) & (choice == a + 1)))]
+        line = model.line_of(int(np.argmax((source == s) & (choice == a + 1))))
         fail(model.path, line, f"state {s} has choice {a + 1} but no choice {a}; choices are numbered without gaps")
     negative = np.flatnonzero(prob < 0)
     if negative.size:
         i = int(negative[0])
-        fail(model.path, model.lines[i], f"probability is {prob[i]:g}, expected at least 0")
+        fail(model.path, model.line_of(i), f"probability is {prob[i]:g}, expected at least 0")
     bad = np.argwhere(seen & (np.abs(sums - 1) > _ROW_SUM_TOLERANCE))
     if bad.size:
         s, a = (int(i) for i in bad[0])
-        line = model.lines[int(np.flatnonzero((source == s) & (choice == a))[-1])]
+        line = model.line_of(int(np.flatnonzero((source == s) & (choice == a))[-1]))
         fail(model.path, line, f"the probabilities of state {s}, choice {a} sum to {sums[s, a]:.12g}, not 1")
 
 
@@ -229,10 +238,10 @@ def _reward_of(
     for (s, a), value in chosen.choice.items():
         r[s, a] += value
     entry = np.zeros(prob.size)
-    if chosen.transition:
-        where = {key: i for i, key in enumerate(zip((rows // A).tolist(), (rows % A).tolist(), target.tolist()))}
-        for key, value in chosen.transition.items():
-            entry[where[key]] = value
+    if chosen.transition is not None:
+        triples, values = chosen.transition
+        # Transitions are sorted by row and column here, so their keys are too.
+        entry[np.searchsorted(rows * model.S + target, model.keys(triples))] = values
     same = entry[1:] == entry[:-1]
     by_next = not bool(same[rows[1:] == rows[:-1]].all())
     # A reward that is the same along all transitions of a choice is that number, not a rounded mean of it.

@@ -212,8 +212,7 @@ def _checked(
         if key == "episode":
             out[key] = values
             continue
-        flags = {"true": "1", "false": "0"} if key == "done" else {}
-        numbers = _numbers(name, key, values, lines, flags)
+        numbers = _numbers(name, key, values, lines)
         if key == "r":
             bad = ~np.isfinite(numbers)
             what = "a finite number"
@@ -229,19 +228,20 @@ def _checked(
     return name, out
 
 
-def _numbers(name: str, key: str, values: np.ndarray, lines: list[int] | None, flags: dict[str, str]) -> np.ndarray:
+def _numbers(name: str, key: str, values: np.ndarray, lines: list[int] | None) -> np.ndarray:
     """A column as floats; text is read entry by entry only to find the one that is wrong."""
-    if values.dtype.kind in "UO":
-        values = np.array([flags.get(str(value).strip().lower(), str(value).strip()) for value in values])
     try:
         return values.astype(np.float64)
     except (ValueError, TypeError):
+        flags = {"true": "1", "false": "0"} if key == "done" else {}
+        out = np.empty(values.size)
         for i, value in enumerate(values):
+            text = str(value).strip()
             try:
-                float(value)
-            except (ValueError, TypeError):
-                _refuse(name, key, i, values, lines, "a number")
-        raise
+                out[i] = float(flags.get(text.lower(), text))
+            except ValueError:
+                _refuse(name, key, i, values, lines, "0, 1, true or false" if flags else "a number")
+        return out
 
 
 def _refuse(name: str, key: str, i: int, values: np.ndarray, lines: list[int] | None, expected: str) -> None:

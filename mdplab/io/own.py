@@ -69,7 +69,7 @@ def load_npz(path: Path, **changes: Any) -> MDP:
     if not read_start(path, 2) == b"PK":
         fail(path, None, "not an npz file (a zip archive of arrays)")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             found = {key: archive[key] for key in archive.files}
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError, KeyError, NotImplementedError) as error:
         fail(path, None, f"truncated or damaged npz file: {error}")

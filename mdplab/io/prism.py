@@ -6,8 +6,11 @@ variant of both, whose first line is the word dtmc or mdp instead of sizes and w
 called by its name in the file's first comment line, else by that number.
 """
 
+import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,9 +49,51 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
 
 
+def _body(
+    path: Path, header: int, names: list[str], sizes: list[int | None], spare: int = 0
+) -> tuple[np.ndarray, Callable[[int], int]]:
+    """The records after line `header` as a table, and the line of each row.
+
+    All columns but the last are integers below their size, the last is a number; `spare` fields may follow. What is
+    plain is read at once; line by line only what is not, to say where it is wrong.
+    """
+    width = len(names)
+    table = _at_once(path, header, width)
+    if table is not None and all(size is None or (table[:, i] < size).all() for i, size in enumerate(sizes)):
+
+        def line_of(row: int) -> int:
+            return next(islice((line for line, _ in _records(path) if line > header), row, None))
+
+        return table, line_of
+    rows, lines = [], []
+    for line, fields in _records(path):
+        if line <= header:
+            continue
+        if not width <= len(fields) <= width + spare:
+            extra = ", and perhaps an action's name" if spare else ""
+            fail(path, line, f"{len(fields)} fields, expected {width}: {', '.join(names)}{extra}")
+        row = [index(path, line, *field) for field in zip(fields, names[:-1], sizes)]
+        rows.append([*row, number(path, line, fields[width - 1], names[-1])])
+        lines.append(line)
+    return np.array(rows).reshape(-1, width), lines.__getitem__
+
+
+def _at_once(path: Path, header: int, width: int) -> np.ndarray | None:
+    """All lines after `header` as numbers (n, width); None if any is not plain."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            table = np.loadtxt(io.StringIO(read_text(path)), comments="#", skiprows=header, ndmin=2)
+    except ValueError:
+        return None
+    if table.shape[1] != width or not np.isfinite(table).all():
+        return None
+    integers = table[:, :-1]
+    return table if ((integers >= 0) & (integers == np.floor(integers)) & (integers < 2**53)).all() else None
+
+
 def _transitions(path: Path) -> Explicit:
-    records = _records(path)
-    line, header = next(records, (1, []))
+    line, header = next(_records(path), (1, []))
     word = header[0].lower() if header else ""
     if len(header) == 1 and word in _WORDS:
         width, declared = _WORDS[word], None
@@ -60,32 +105,34 @@ def _transitions(path: Path) -> Explicit:
         expected = "'states transitions' (a chain), 'states choices transitions' (a decision process), dtmc or mdp"
         fail(path, line, f"header is {' '.join(header)[:60]!r}, expected {expected}")
     S = declared[0] if declared else None
-    model = Explicit(path, S or 0, [], [], [], [], [], {}, {})
-    names = (
-        ["source state", "choice", "target state", "probability"]
-        if width == 4
-        else ["source state", "target state", "probability"]
-    )
-    for line, fields in records:
-        if len(fields) not in (width, width + 1):
-            fail(
-                path, line, f"{len(fields)} fields, expected {width}: {', '.join(names)}, and perhaps an action's name"
-            )
-        model.source.append(index(path, line, fields[0], "source state", S))
-        model.choice.append(index(path, line, fields[1], "choice") if width == 4 else 0)
-        model.target.append(index(path, line, fields[width - 2], "target state", S))
-        model.prob.append(number(path, line, fields[width - 1], "probability"))
-        model.lines.append(line)
-    if declared and len(model.prob) != declared[-1]:
-        fail(path, line, f"{len(model.prob)} transitions, but the header promises {declared[-1]}: truncated?")
-    if not model.prob:
+    names, sizes = _columns(width, S)
+    table, line_of = _body(path, line, [*names, "probability"], sizes, spare=1)
+    if declared and len(table) != declared[-1]:
+        last = line_of(len(table) - 1) if len(table) else line
+        fail(path, last, f"{len(table)} transitions, but the header promises {declared[-1]}: truncated?")
+    if not len(table):
         fail(path, line, "no transitions")
-    if S is None:
-        model.S = max(max(model.source), max(model.target)) + 1
-    pairs = len(set(zip(model.source, model.choice)))
-    if declared and width == 4 and pairs != declared[1]:
-        fail(path, line, f"{pairs} choices, but the header promises {declared[1]}")
+    triples = _triples(table)
+    S = int(triples[:, [0, 2]].max()) + 1 if S is None else S
+    source, choice, target = (np.ascontiguousarray(column) for column in triples.T)
+    model = Explicit(path, S, source, choice, target, table[:, -1].copy(), line_of, {}, {})
+    if declared and width == 4 and model.num_choices() != declared[1]:
+        message = f"{model.num_choices()} choices, but the header promises {declared[1]}"
+        fail(path, line_of(len(table) - 1), message)
     return model
+
+
+def _columns(width: int, S: int | None) -> tuple[list[str], list[int | None]]:
+    """Names and sizes of the integer columns of transitions, with choices (width 4) or without."""
+    if width == 4:
+        return ["source state", "choice", "target state"], [S, None, S]
+    return ["source state", "target state"], [S, S]
+
+
+def _triples(table: np.ndarray) -> np.ndarray:
+    """Source, choice and target (n, 3) of a table with choices or, with choice 0, without."""
+    integers = table[:, :-1].astype(np.int64)
+    return integers if integers.shape[1] == 3 else np.insert(integers, 1, 0, axis=1)
 
 
 def _states(path: Path, S: int) -> list[str]:
@@ -160,53 +207,56 @@ def _reward_name(path: Path) -> str | None:
 
 
 def _state_rewards(path: Path, S: int, rewards: Rewards) -> None:
-    records = list(_records(path))
-    if records and not (len(records[0][1]) == 2 and records[0][1] == [str(S), str(len(records) - 1)]):
+    records = _records(path)
+    line, fields = next(records, (1, []))
+    if not fields:
+        return
+    following = sum(1 for _ in records)
+    header = 0
+    if fields == [str(S), str(following)]:
+        header = line
+    elif len(fields) == 2 and fields[0].isdigit() and int(fields[0]) >= S:
         # Storm's files have no header; PRISM's repeats the number of states and says how many lines follow.
-        line, fields = records[0]
-        if len(fields) != 2:
-            fail(path, line, f"{len(fields)} fields, expected 2: state, reward")
-        if fields[0].isdigit() and int(fields[0]) >= S:
-            expected = f"'{S} {len(records) - 1}' (states, rewards that follow)"
-            fail(path, line, f"header is {' '.join(fields)!r}, expected {expected}: truncated, or of another model?")
-    else:
-        records = records[1:]
-    for line, fields in records:
-        if len(fields) != 2:
-            fail(path, line, f"{len(fields)} fields, expected 2: state, reward")
-        s = index(path, line, fields[0], "state", S)
-        rewards.state[s] = number(path, line, fields[1], "reward")
+        expected = f"'{S} {following}' (states, rewards that follow)"
+        fail(path, line, f"header is {' '.join(fields)!r}, expected {expected}: truncated, or of another model?")
+    table, _ = _body(path, header, ["state", "reward"], [S])
+    rewards.state[table[:, 0].astype(np.int64)] = table[:, 1]
 
 
 def _transition_rewards(path: Path, model: Explicit, rewards: Rewards) -> None:
-    known = set(zip(model.source, model.choice, model.target))
-    S, choices = model.S, len(set(zip(model.source, model.choice)))
-    records = list(_records(path))
-    if not records:
+    records = _records(path)
+    line, fields = next(records, (1, []))
+    if not fields:
         return
-    line, fields = records[0]
-    chain = max(model.choice) == 0
-    headers = [[str(S), str(choices), str(len(records) - 1)]]
+    S, following = model.S, sum(1 for _ in records)
+    chain = not model.choice.any()
+    headers = [[str(S), str(model.num_choices()), str(following)]]
     if chain:
-        headers.append([str(S), str(len(records) - 1)])
-    width = 4
+        headers.append([str(S), str(following)])
+    header, width = 0, 4
     if fields in headers:
-        width, records = len(fields) + 1, records[1:]
+        header, width = line, len(fields) + 1
     elif len(fields) == 3 and chain:
         width = 3
         if fields[0].isdigit() and int(fields[0]) >= S:
             fail(path, line, f"header is {' '.join(fields)!r}, expected {' '.join(headers[-1])!r}: truncated?")
     elif len(fields) != 4:
         fail(path, line, f"header is {' '.join(fields)[:60]!r}, expected {' '.join(headers[0])!r}: truncated?")
-    for line, fields in records:
-        if len(fields) != width:
-            fail(path, line, f"{len(fields)} fields, expected {width}")
-        s = index(path, line, fields[0], "source state", S)
-        a = index(path, line, fields[1], "choice") if width == 4 else 0
-        t = index(path, line, fields[width - 2], "target state", S)
-        if (s, a, t) not in known:
-            fail(path, line, f"a reward for the transition from state {s}, choice {a} to {t}, which the model has not")
-        rewards.transition[s, a, t] = number(path, line, fields[-1], "reward")
+    names, sizes = _columns(width, S)
+    table, line_of = _body(path, header, [*names, "reward"], sizes)
+    triples = _triples(table)
+    known = model.keys(np.stack([model.source, model.choice, model.target], axis=1))
+    # A choice beyond the model's would alias the key of another state.
+    strange = np.flatnonzero((triples[:, 1] > model.choice.max()) | ~np.isin(model.keys(triples), known))
+    if strange.size:
+        row = int(strange[0])
+        s, a, t = triples[row].tolist()
+        fail(
+            path,
+            line_of(row),
+            f"a reward for the transition from state {s}, choice {a} to {t}, which the model has not",
+        )
+    rewards.transition = triples, table[:, -1]
 
 
 def save_prism(mdp: MDP, path: Path) -> None:
