@@ -38,8 +38,8 @@ def test_solve_writes_what_design_promises(shell, tmp_path):
     assert {"kind", "gap"} <= set(answer["certificate"])
     assert answer["certificate"]["gap"] <= 1e-6  # the default tolerance
     assert answer["referee"]["ok"] and answer["referee"]["proof"]["optimal"]
-    # state 1 keeps paying 0.5 for ever: 0.5 / (1 - 0.9); the tolerance is the certified one
-    assert abs(answer["value"][1] - 5.0) <= answer["certificate"]["gap"]
+    # staying in 0 for 1 and coming back from 1 at once: V0 = 1 + 0.9 (V0 + V1) / 2, V1 = 0.9 V0
+    assert abs(answer["value"][0] - 1 / 0.145) <= answer["certificate"]["gap"]
     assert "PROVED" in err
 
 

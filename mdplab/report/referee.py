@@ -46,7 +46,11 @@ def _said(proof: Any) -> str:
     if proof.optimal is None:
         return f"optimality: cannot decide. {proof.reason}"
     if proof.optimal:
-        gap = "" if proof.action_gap is None else f"; the next best action is worse by {float(proof.action_gap):.6g}"
-        return f"optimality: PROVED, the policy is optimal{'' if proof.unique else ', ties exist'}{gap}"
+        loss = "" if proof.action_gap is None else f"any other action loses at least {float(proof.action_gap):.6g}"
+        return (
+            f"optimality: PROVED, {loss}"
+            if proof.unique
+            else "optimality: PROVED, another action is as good in some state"
+        )
     s, a = proof.improving
     return f"optimality: REFUTED, in state {s} action {a} is better"
