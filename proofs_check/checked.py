@@ -1,0 +1,116 @@
+"""What a lemma returns: a fact that exact arithmetic has checked, with the number that decides it.
+
+A module `proofs_check/<key>.py` holds the lemmas of one paper, functions `lemma_<name>() -> Checked` that need no
+argument; claims cite them as `<key>:<name>`. Arguments with defaults admit falsified variants, which must come out False.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+# kind: what decides it.
+KINDS = {
+    "IDENTITY": "sympy reduces the difference to 0",
+    "EXACT_CASES": "rational arithmetic over an enumerated finite set; the residual counts failures",
+    "SOS": "rational multipliers, verified by exact expansion; the residual is the defect",
+    "INTERVAL": "an enclosure (lo, hi) of the slack, with rational ends; lo is at least 0",
+    "COUNTEREXAMPLE": "an exact rational witness; the residual is the violation, above 0",
+}
+_KEY = re.compile(r"[a-z]+\d{4}[a-z]?")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A statement, how it was checked, and the exact number that decides.
+
+    Parameters
+    ----------
+    kind
+        One of `KINDS`.
+    statement
+        The statement, with its scope (for all n, for n <= 4, ...).
+    source
+        Paper and place, or "derived".
+    evidence
+        What was computed: substitutions, cases, multipliers, witness.
+    residual
+        Exact number (int, Fraction or sympy), or a pair of them for "INTERVAL". Floats are refused: a float comparison is
+        never a proof.
+
+    Raises
+    ------
+    ValueError
+        Unknown kind.
+    TypeError
+        A residual that is not exact.
+
+    Examples
+    --------
+    >>> x = sympy.Symbol("x")
+    >>> Checked("IDENTITY", "(x + 1)^2 = x^2 + 2 x + 1", "school", "expand", sympy.expand((x + 1)**2 - x**2 - 2*x - 1)).ok
+    True
+    >>> Checked("COUNTEREXAMPLE", "x^2 < x for some x", "school", "x = 1/2", Fraction(1, 4)).ok
+    True
+    """
+
+    kind: str
+    statement: str
+    source: str
+    evidence: str
+    residual: Any
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+        pair = isinstance(self.residual, tuple)
+        if pair != (self.kind == "INTERVAL") or (pair and len(self.residual) != 2):
+            raise TypeError(
+                f"residual is {self.residual!r}; a pair (lo, hi) goes with INTERVAL, one number with others"
+            )
+        for part in self.residual if pair else (self.residual,):
+            exact = isinstance(part, int | Fraction) or (isinstance(part, sympy.Expr) and not part.has(sympy.Float))
+            if isinstance(part, bool) or not exact:
+                raise TypeError(f"residual has {part!r} of type {type(part).__name__}; expected an exact number")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the fact holds."""
+        if self.kind == "INTERVAL":
+            lo, hi = self.residual
+            return bool(0 <= lo <= hi)
+        if self.kind == "COUNTEREXAMPLE":
+            return bool(self.residual > 0)
+        return bool(self.residual == 0)
+
+
+def lemmas(keys: Iterable[str] | None = None) -> dict[str, Callable[..., Checked]]:
+    """Lemma functions by id `<key>:<name>`, of all papers or of those named.
+
+    Raises
+    ------
+    ValueError
+        A key without a lemma file.
+
+    Examples
+    --------
+    >>> "munos2023:energy" in lemmas(["munos2023"])
+    True
+    """
+    package = importlib.import_module("proofs_check")
+    known = [info.name for info in pkgutil.iter_modules(package.__path__) if _KEY.fullmatch(info.name)]
+    out = {}
+    for key in sorted(known) if keys is None else keys:
+        if key not in known:
+            raise ValueError(f"no lemma file {key!r}; there are {', '.join(sorted(known))}")
+        module = importlib.import_module(f"proofs_check.{key}")
+        for name, function in inspect.getmembers(module, inspect.isfunction):
+            if name.startswith("lemma_") and function.__module__ == module.__name__:
+                out[f"{key}:{name.removeprefix('lemma_')}"] = function
+    return out
