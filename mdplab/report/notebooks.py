@@ -3,8 +3,11 @@
 `python -m mdplab.report.notebooks [--check] [NAME...]`: with `--check` nothing is written.
 """
 
+import re
 import sys
 from pathlib import Path
+
+_SECONDS = re.compile(r"seconds=[0-9.e+-]+")
 
 
 def strip(notebook: dict) -> dict:
@@ -15,8 +18,13 @@ def strip(notebook: dict) -> dict:
         if cell.cell_type == "code":
             cell.execution_count = None
             for output in cell.outputs:
-                output.pop("execution_count", None)
-                output.metadata = {}
+                if output.output_type == "execute_result":
+                    output.execution_count = None
+                if "metadata" in output:
+                    output.metadata = {}
+                for kind, text in output.get("data", {}).items():
+                    if kind.startswith("text/") and isinstance(text, str):
+                        output.data[kind] = _SECONDS.sub("seconds=...", text)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},

@@ -1,4 +1,4 @@
-"""Pictures for notebooks: a gridworld's values and policy, and certified brackets."""
+"""Pictures for notebooks: the values and the policy of a gridworld."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -58,12 +58,3 @@ def value_map(
     ax.set_xticks([])
     ax.set_yticks([])
     ax.grid(visible=False)
-
-
-def bracket(
-    ax: Any, x: np.ndarray, lo: np.ndarray, hi: np.ndarray, *, label: str = "", colour: str = "#0072B2"
-) -> None:
-    """A certified interval at each point of the abscissa: the truth lies inside its bar."""
-    x, lo, hi = (np.asarray(values, dtype=np.float64) for values in (x, lo, hi))
-    middle = (lo + hi) / 2
-    ax.errorbar(x, middle, yerr=(hi - lo) / 2, fmt="o", markersize=3.5, capsize=3, color=colour, label=label or None)
