@@ -8,7 +8,7 @@ import numpy as np
 
 from mdplab.io.explicit import Explicit, Rewards, explicit_mdp, index, number
 from mdplab.io.files import fail, read_text, write_whole
-from mdplab.io.prism import choice_ranks, initial_states, sparse_rows
+from mdplab.io.prism import initial_states, sparse_rows
 from mdplab.models import MDP
 
 _STATE = re.compile(r"state\s+(\S+)\s*(?:\[([^\]]*)\])?\s*(.*)")
@@ -152,12 +152,11 @@ def save_drn(mdp: MDP, path: Path) -> None:
     kind = "DTMC" if mdp.A == 1 else "MDP"
     out = [f"@type: {kind}", "@parameters", "", "@reward_models", "reward", "@nr_states", f"{mdp.S}"]
     out += ["@nr_choices", f"{int(mdp.actions.sum())}", "@model"]
-    rank = choice_ranks(mdp)
     for s in range(mdp.S):
         labels = ["init"] * (s in start) + ["terminal"] * bool(mdp.terminal[s])
         out.append(" ".join([f"state {s} [0]", *labels]))
         for a in np.flatnonzero(mdp.actions[s]).tolist():
-            out.append(f"\taction {rank[s, a]} [{float(mdp.r[s, a])!r}]")
+            out.append(f"\taction {a} [{float(mdp.r[s, a])!r}]")
             pair = s * mdp.A + a
             for k in range(int(P.indptr[pair]), int(P.indptr[pair + 1])):
                 if P.data[k]:

@@ -32,6 +32,12 @@ def test_chain_value_is_that_of_going_on(gamma):
     assert_allclose(instances.chain_value(gamma=gamma), policy_value(mdp, np.zeros(5, int)), rtol=RTOL)
 
 
+def test_chain_rewards_are_those_of_what_happens():
+    mdp = instances.chain(3, slip=0.25)
+    assert mdp.r.tolist() == [[0.5, 1.5], [0.5, 1.5], [8.0, 4.0]]
+    assert mdp.P[1].tolist() == [[0.25, 0.0, 0.75], [0.75, 0.0, 0.25]]
+
+
 def test_going_on_is_optimal_in_the_published_chain():
     """Dearden et al. report about 3.677 a step for the optimal policy; so does the gain of the closed form."""
     value, pi = optimum(instances.chain(gamma=0.99))

@@ -42,6 +42,12 @@ def test_duplicates_are_summed_and_their_rewards_averaged():
     assert mdp.r.tolist() == [[2.0], [0.5]]
 
 
+def test_a_reward_that_duplicates_share_is_kept_to_the_bit():
+    table = {0: {0: [(0.1, 0, 0.7, False), (0.2, 0, 0.7, False), (0.7, 1, 0.3, False)]}, 1: {0: [(1.0, 0, 0.5, False)]}}
+    assert (0.1 * 0.7 + 0.2 * 0.7) / (0.1 + 0.2) != 0.7
+    assert table_mdp(table, gamma=0.9).r_next[0, 0].tolist() == [0.7, 0.3]
+
+
 def test_states_may_have_fewer_actions():
     mdp = table_mdp(
         {0: {0: [(1.0, 1, 1.0, False)], 1: [(1.0, 0, 0.0, False)]}, 1: {0: [(1.0, 0, 0, False)]}}, gamma=0.5

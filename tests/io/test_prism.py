@@ -57,6 +57,21 @@ def test_without_rewards_the_question_is_reachability(tmp_path):
     assert policy_value(mdp, np.zeros(3, int)).tolist() == [0.5, 0.0, 0.0]
 
 
+def test_states_that_cannot_reach_the_goal_end(tmp_path):
+    """States 2 and 3 go round for ever; so undiscounted solvers need not find out that they earn nothing."""
+    cycle = "4 5 6\n0 0 1 0.5\n0 0 2 0.5\n0 1 0 1\n1 0 1 1\n2 0 3 1\n3 0 2 1\n"
+    mdp = load(write(tmp_path, tra=cycle, lab=LABELS), goal="done")
+    assert mdp.terminal.tolist() == [False, True, True, True]
+
+
+def test_transitions_of_probability_zero_are_not_stored(tmp_path):
+    S = 1100
+    text = f"{S} {2 * S - 1}\n" + "".join(f"{s} {s} 1\n" + (f"{s} 0 0\n" if s else "") for s in range(S))
+    mdp = load(write(tmp_path, tra=text, srew=f"{S} 0\n"), gamma=0.5)
+    assert mdp.is_sparse and mdp.num_transitions == S
+    assert mdp.terminal.all()
+
+
 def test_reach_asks_for_a_probability_although_there_are_rewards(tmp_path):
     path = write(tmp_path, lab=LABELS, srew=STATE_REWARDS)
     assert load(path, goal="done", reward="reach").r[0].tolist() == [0.5, 0.75]
@@ -222,6 +237,7 @@ def test_bad_transitions(tmp_path, text, message):
         ("srew", "3\n", "m.srew:1: 1 fields, expected 2"),
         ("trew", "3 4 2\n0 0 1 4\n", "m.trew:1: header is '3 4 2', expected '3 4 1': truncated"),
         ("trew", "3 4 1\n0 0 0 4\n", "m.trew:2: a reward for the transition from state 0, choice 0 to 0, which"),
+        ("trew", "3 4 1\n0 2 1 4\n", "m.trew:2: a reward for the transition from state 0, choice 2 to 1, which"),
         ("trew", "3 4 1\n0 0 1\n", "m.trew:2: 3 fields, expected 4"),
         ("trew", "3 4 1\n0 0 1 inf\n", "m.trew:2: reward is 'inf'"),
         ("sta", "x,y\n0:(0)\n", r"m.sta:1: header is 'x,y'"),
