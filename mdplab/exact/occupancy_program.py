@@ -71,7 +71,8 @@ class OccupancyProgram:
         self.weight = (1 + 32 * _U) / (1 - mdp.gamma * sigma * (1 + 4 * _U))
         chooser = sp.csr_array((np.ones(len(self.pairs)), (self.owner, np.arange(len(self.pairs)))))
         self.balance = sp.csr_array(chooser - mdp.gamma * self.P.T)
-        terms = (np.diff(self.balance.indptr) + 16 * mdp.A + 8) * _U
+        entering = np.bincount(self.P.indices, minlength=mdp.S)
+        terms = (entering + 16 * mdp.A + 16) * _U
         self.flow_rounding = 4 * terms / (1 - terms)
 
     def solve(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:
@@ -122,8 +123,10 @@ class OccupancyProgram:
         visits += lu.solve(self.mdp.mu - system.T @ visits, trans="T")
         visits = np.maximum(visits, 0.0)
         x = visits[self.owner] * p
-        xi = self.balance @ x - self.mdp.mu
-        size = abs(self.balance) @ x + self.mdp.mu
+        # Not by `balance`: where a state returns to itself its entry 1 - gamma p has lost digits.
+        out, back = np.bincount(self.owner, x, S), self.mdp.gamma * (self.P.T @ x)
+        xi = (out - back) - self.mdp.mu
+        size = out + back + self.mdp.mu
         # Rounding of each balance, of the products visits * policy, and of the sum.
         defect = float((np.abs(xi) + self.flow_rounding * size).sum() * (1 + self.sum_rounding))
         primal_lo, primal_hi = self._enclosed(x, self.r, defect)
@@ -137,7 +140,8 @@ class OccupancyProgram:
         """Bounds of the discounted sum of `f` under the policy of `x`."""
         middle = float(x @ f)
         radius = defect * float(np.abs(f).max(initial=0.0)) * self.weight * (1 + 32 * _U)
-        radius += self.sum_rounding * float(x @ np.abs(f))
+        # The last term covers products that underflow.
+        radius += self.sum_rounding * float(x @ np.abs(f)) + 2.0**-900
         return float(np.nextafter(middle - radius, -np.inf)), float(np.nextafter(middle + radius, np.inf))
 
     def dual_bound(self, v: np.ndarray, lam: np.ndarray) -> tuple[np.ndarray, float]:
@@ -157,7 +161,7 @@ class OccupancyProgram:
             raise SolverFailure("rounding keeps the dual inequalities from holding")
         limits = self.problem.limits
         size = float(self.mdp.mu @ np.abs(hi) + lam @ np.abs(limits))
-        return hi, float(self.mdp.mu @ hi + lam @ limits + self.sum_rounding * size)
+        return hi, float(self.mdp.mu @ hi + lam @ limits + self.sum_rounding * size + 2.0**-900)
 
     def _polished(self, v: np.ndarray, penalised: Any) -> np.ndarray:
         """A few policy iterations for the penalised rewards, from HiGHS's dual vector."""

@@ -122,8 +122,8 @@ def soft_value_iteration(
     Notes
     -----
     The soft operator is monotone and shifts constants by gamma, so MacQueen's bounds hold for it as for the hard one;
-    the sweeps stop on them, and the value is corrected to their middle. The entropy value exceeds the hard one by
-    at most
+    when they meet, the value is moved to their middle, and a last sweep confirms it. The entropy value exceeds the
+    hard one by at most
     `tau log A / (1 - gamma)`, a KL value falls short of it by at most `tau max(-log reference) / (1 - gamma)`.
 
     Examples
@@ -137,13 +137,15 @@ def soft_value_iteration(
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     v = np.zeros(mdp.S)
     factor = op.shrink / (1 - op.shrink)
-    sweep, width = 0, np.inf
-    while sweep < max_iters and width > tol / 4:
+    sweep, error = 0, np.inf
+    while sweep < max_iters and error > tol / 4:
         sweep += 1
         new, _ = op.backup(op.q(v))
-        low, high = (new - v).min(), (new - v).max()
-        v, width = new, factor * (high - low)
-    v = v + factor * (low + high) / 2
+        low, high = factor * (new - v).min(), factor * (new - v).max()
+        v, error = new, max(-low, high)
+        if high - low <= tol / 4:
+            # Once is enough if all rows sum to the same; each repetition removes all but their differences.
+            v = v + (low + high) / 2
     return _certified(op, v, mu_ref, tol, "soft_value_iteration", sweep, started)
 
 

@@ -7,8 +7,6 @@ from mdplab.exact.probabilities import Rows
 from mdplab.exact.quotient import Quotient, total_reward, transient_solve
 from mdplab.models import SolverFailure
 
-_ROUNDS = 60
-
 
 def lower_bound(
     rows: Rows, terminal: np.ndarray, policy: np.ndarray, waits: np.ndarray, tol: float
@@ -26,39 +24,35 @@ def lower_bound(
     slack = (rows.excess(steps, 1.0) - rows.allowance(steps, 1.0))[chosen].min()
     if not (slack >= 0 and steps.min() >= 0):
         raise SolverFailure(f"the policy needs up to {steps.max():.3g} steps, too many to bound in floats")
-    eps, lo = 0.0, v
-    for _ in range(_ROUNDS):
-        lack = (rows.excess(lo, rows.r) + rows.allowance(lo, rows.r))[chosen].max()
-        if lack <= 0:
-            return lo, steps
-        eps = 2 * eps + lack
-        lo = v - eps * steps
-        if eps * steps.max() > tol / 2:
-            break
+    for fine in (False, True):
+        eps, lo = 0.0, v
+        while eps * steps.max() <= tol / 2:
+            lack = -_slack(rows, lo, -1, fine)[chosen].min()
+            if lack <= 0:
+                return lo, steps
+            eps = 2 * eps + lack
+            lo = v - eps * steps
     grid = _grid(tol)
     lo = np.where(steps > 0, (np.ceil(v / grid) - 1) * grid, 0.0)
-    difference, size = _differences(rows, lo)
-    if np.all((rows.r - difference - rows.rounding * (np.abs(rows.r) + size))[chosen] >= 0):
+    if _slack(rows, lo, -1, True)[chosen].min() >= 0:
         return lo, steps
     raise SolverFailure(f"rounding over {steps.max() / 2:.3g} steps moves the lower bound by more than tol = {tol:.3g}")
 
 
 def upper_bound(rows: Rows, q: Quotient, v: np.ndarray, choice: np.ndarray, tol: float) -> np.ndarray:
     """`hi` (S,) from the value `v` (n,) of the quotient: rewards are raised until every row holds with its margin."""
-    eps, raised = 0.0, v
-    for _ in range(_ROUNDS):
-        hi = spread(q, raised)
-        lack = (rows.allowance(hi, rows.r) - rows.excess(hi, rows.r))[q.origin].max(initial=0.0)
-        if lack <= 0:
-            return hi
-        eps = 2 * eps + lack
-        raised, choice, _ = total_reward(q, rows.r[q.origin] + eps, start=choice)
-        if (raised - v).max() > tol / 2:
-            break
+    for fine in (False, True):
+        eps, raised, start = 0.0, v, choice
+        while np.all(raised - v <= tol / 2):
+            hi = spread(q, raised)
+            lack = -_slack(rows, hi, 1, fine)[q.origin].min(initial=0.0)
+            if lack <= 0:
+                return hi
+            eps = 2 * eps + lack
+            raised, start, _ = total_reward(q, rows.r[q.origin] + eps, start=start)
     grid = _grid(tol)
     hi = spread(q, np.where(v == q.stop, v, (np.floor(v / grid) + 1) * grid))
-    difference, size = _differences(rows, hi)
-    if np.all((difference - rows.r - rows.rounding * (np.abs(rows.r) + size))[q.origin] >= 0):
+    if _slack(rows, hi, 1, True)[q.origin].min(initial=0.0) >= 0:
         return hi
     raise SolverFailure(f"rounding moves the upper bound by {(raised - v).max():.3g}; tol is {tol:.3g}")
 
@@ -86,12 +80,14 @@ def _grid(tol: float) -> float:
     return 2.0 ** np.floor(np.log2(tol / 4))
 
 
-def _differences(rows: Rows, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`sum_j p(j) (x(s) - x(j))` and the same of absolute values, (S * A,)."""
+def _slack(rows: Rows, x: np.ndarray, sign: int, fine: bool) -> np.ndarray:
+    """`sign (x(s) - r - P_a x)` less a margin (S * A,): in proportion to `|x|`, or if `fine` to differences of `x`."""
+    if not fine:
+        return sign * rows.excess(x, rows.r) - rows.allowance(x, rows.r)
     length = np.diff(rows.P.indptr)
     parts = rows.P.data * (np.repeat(x[rows.owner], length) - x[rows.P.indices])
     ones = np.ones(len(x))
-    signed, size = (
-        sp.csr_array((d, rows.P.indices, rows.P.indptr), shape=rows.P.shape) for d in (parts, np.abs(parts))
+    down, size = (
+        sp.csr_array((d, rows.P.indices, rows.P.indptr), shape=rows.P.shape) @ ones for d in (parts, np.abs(parts))
     )
-    return signed @ ones, size @ ones
+    return sign * (down - rows.r) - rows.rounding * (np.abs(rows.r) + size)
