@@ -1,7 +1,8 @@
 """What a lemma returns: a fact that exact arithmetic has checked, with the number that decides it.
 
 A module `proofs_check/<key>.py` holds the lemmas of one paper, functions `lemma_<name>() -> Checked` that need no
-argument; claims cite them as `<key>:<name>`. Arguments with defaults admit falsified variants, which must come out False.
+argument; claims cite them as `<key>:<name>`. `FALSIFIED` there maps each name to arguments that make the statement false:
+with them the lemma must fail.
 """
 
 import importlib
@@ -41,8 +42,8 @@ class Checked:
     evidence
         What was computed: substitutions, cases, multipliers, witness.
     residual
-        Exact number (int, Fraction or sympy), or a pair of them for "INTERVAL". Floats are refused: a float comparison is
-        never a proof.
+        Exact number (int, Fraction or sympy), or a pair of them for "INTERVAL". Floats are refused: a comparison of
+        floats is never a proof.
 
     Raises
     ------
@@ -54,7 +55,8 @@ class Checked:
     Examples
     --------
     >>> x = sympy.Symbol("x")
-    >>> Checked("IDENTITY", "(x + 1)^2 = x^2 + 2 x + 1", "school", "expand", sympy.expand((x + 1)**2 - x**2 - 2*x - 1)).ok
+    >>> difference = sympy.expand((x + 1) ** 2 - x**2 - 2 * x - 1)
+    >>> Checked("IDENTITY", "(x + 1)^2 = x^2 + 2 x + 1", "school", "expand", difference).ok
     True
     >>> Checked("COUNTEREXAMPLE", "x^2 < x for some x", "school", "x = 1/2", Fraction(1, 4)).ok
     True
@@ -114,3 +116,18 @@ def lemmas(keys: Iterable[str] | None = None) -> dict[str, Callable[..., Checked
             if name.startswith("lemma_") and function.__module__ == module.__name__:
                 out[f"{key}:{name.removeprefix('lemma_')}"] = function
     return out
+
+
+def falsified(lemma_id: str) -> dict[str, Any]:
+    """Arguments with which a lemma must fail, from `FALSIFIED` of its module; ValueError if it has none.
+
+    Examples
+    --------
+    >>> falsified("munos2023:three_point")
+    {'sign': -1}
+    """
+    key, name = lemma_id.split(":")
+    variants = getattr(importlib.import_module(f"proofs_check.{key}"), "FALSIFIED", {})
+    if not variants.get(name):
+        raise ValueError(f"proofs_check/{key}.py: FALSIFIED has no arguments that make {name!r} false")
+    return dict(variants[name])

@@ -34,7 +34,7 @@ def test_constant_step_on_p3():
 
 
 def test_constant_step_fixed_point_may_be_unstable():
-    """P3, tau = .05, eta tau = .2: (1 - eta tau)^2 (1 + eta^2 w^2) = 1.0088, so the iteration leaves its fixed point."""
+    """P3, tau = .05, eta tau = .2: (1 - eta tau)^2 (1 + eta^2 w^2) = 1.0088: the iteration leaves the fixed point."""
     game, tau, weight = p3(), 0.05, 0.2
     m = regularized_nash(game, tau=tau / (1 - weight))
     fixed = best_response(game, m.extras["log_policy"], tau=tau)

@@ -1,0 +1,171 @@
+"""Lemmas of Munos et al. 2023 (Nash-MD): the energy identity, and the sharp constant 1/24 of the one-step bound."""
+
+from fractions import Fraction
+from itertools import combinations, product
+from math import factorial
+
+import sympy
+
+from proofs_check.checked import Checked
+
+# Arguments that make each statement false: a sign, a constant, the wrong proximal centre, self-play (which has no bias).
+FALSIFIED = {
+    "three_point": {"sign": -1},
+    "energy": {"centre": "pi"},
+    "landau": {"factor": Fraction(1, 3)},
+    "uniform_moment": {"constant": 25},
+    "schedule": {"constant": 3},
+    "constant_step_misses": {"base": 1},
+}
+
+_SOURCE = "Munos et al. 2023, arXiv:2312.00886, Theorem 1"
+
+
+def lemma_three_point(sign: int = 1, n: int = 4) -> Checked:
+    """<log p - log q, r - s> = D(r || q) - D(r || p) - D(s || q) + D(s || p)."""
+    log = {name: sympy.symbols(f"{name}0:{n}", real=True) for name in "pqrs"}
+    r, s = (sympy.symbols(f"w{name}0:{n}", positive=True) for name in "rs")
+
+    def divergence(weights: tuple, a: str, b: str) -> sympy.Expr:
+        return sum(w * (x - y) for w, x, y in zip(weights, log[a], log[b]))
+
+    left = sum((x - y) * (u - v) for x, y, u, v in zip(log["p"], log["q"], r, s))
+    right = divergence(r, "r", "q") - divergence(r, "r", "p") - divergence(s, "s", "q") + sign * divergence(s, "s", "p")
+    return Checked(
+        "IDENTITY",
+        f"three-point identity, n = {n}; normalisation is not used",
+        "standard; Munos et al. 2023, proof of Theorem 1",
+        "expansion in the logarithms of p, q, r, s and the weights r, s",
+        sympy.expand(left - right),
+    )
+
+
+def lemma_energy(centre: str = "m", n: int = 3) -> Checked:
+    """The exact energy balance of one step of Nash-MD, with h = eta tau and m = pi^(1-h) mu^h / Z:
+
+    D(pi* || pi+) = (1 - h) (D(pi* || pi) - D(m || pi)) - h D(m || pi*) + log E_m exp(eta K m).
+
+    With K skew, log pi* = log mu + K pi* / tau + c, log m = (1 - h) log pi + h log mu - z, and weights that sum to one.
+    """
+    eta, tau, c, z, moment = sympy.symbols("eta tau c z M", real=True)
+    h = eta * tau
+    log_pi, log_mu = sympy.symbols(f"a0:{n}", real=True), sympy.symbols(f"b0:{n}", real=True)
+    star = [*sympy.symbols(f"s0:{n - 1}", positive=True)]
+    star.append(1 - sum(star))
+    m = [*sympy.symbols(f"m0:{n - 1}", positive=True)]
+    m.append(1 - sum(m))
+    K = sympy.zeros(n, n)
+    for i, j in combinations(range(n), 2):
+        K[i, j] = sympy.Symbol(f"k{i}{j}", real=True)
+        K[j, i] = -K[i, j]
+    Km, Ks = K * sympy.Matrix(m), K * sympy.Matrix(star)
+    log_m = [(1 - h) * a + h * b - z for a, b in zip(log_pi, log_mu)]
+    log_star = [b + k / tau + c for b, k in zip(log_mu, Ks)]
+    base = log_m if centre == "m" else log_pi
+    # M is log E_m exp(eta K m): the normaliser of the step.
+    log_next = [x + eta * k - moment for x, k in zip(base, Km)]
+
+    def against(weights: list, a: list, b: list) -> sympy.Expr:
+        return sum(w * (x - y) for w, x, y in zip(weights, a, b))
+
+    left = against(star, log_star, log_next)
+    right = (1 - h) * (against(star, log_star, log_pi) - against(m, log_m, log_pi)) - h * against(m, log_m, log_star)
+    return Checked(
+        "IDENTITY",
+        f"energy identity of Nash-MD, n = {n}, all K, mu, pi, eta, tau",
+        _SOURCE + "; the identity is derived",
+        "expansion; only skewness, the fixed point and normalisation are used",
+        sympy.simplify(sympy.expand(left - right - moment)),
+    )
+
+
+def lemma_landau(n: int = 4, factor: Fraction = Fraction(1, 2)) -> Checked:
+    """sum over y in A of m_y (P m)_y >= m(A)^2 / 2 for every set A: P m, under m, precedes U[0, 1] in the convex order.
+
+    With A the actions of lowest P m, the left side is the integral of the quantile function of P m over [0, m(A)], and
+    the right side that of the uniform law; means agree. Hence E_m exp(eta P m) <= E exp(eta U). The sum over A x A of
+    m_y m_z P_yz equals m(A)^2 / 2 because P + P^T = 1, and what is left out is non-negative.
+    """
+    m = sympy.symbols(f"m0:{n}", positive=True)
+    P = sympy.zeros(n, n)
+    for i, j in product(range(n), repeat=2):
+        P[i, j] = (
+            sympy.Rational(1, 2) if i == j else sympy.Symbol(f"p{i}{j}") if i < j else 1 - sympy.Symbol(f"p{j}{i}")
+        )
+    defect = sympy.Integer(0)
+    for size in range(1, n + 1):
+        for A in combinations(range(n), size):
+            inside = sum(m[y] * m[z] * P[y, z] for y in A for z in A)
+            mass = sum(m[y] for y in A)
+            defect += sympy.expand(inside - sympy.Rational(factor) * mass**2) ** 2
+    return Checked(
+        "IDENTITY",
+        f"sum_(y, z in A) m_y m_z P_yz = m(A)^2 / 2 for every A, n = {n}",
+        "derived; the tournament inequality of Landau 1953 with weights",
+        "expansion for every subset; the sum of squared defects",
+        sympy.expand(defect),
+    )
+
+
+def lemma_uniform_moment(constant: int = 24, terms: int = 60) -> Checked:
+    """log E exp(eta (U - 1/2)) <= eta^2 / 24: sinh(x) / x <= exp(x^2 / 6), x = eta / 2, coefficient by coefficient.
+
+    x^(2k) has the coefficients 1 / (2k + 1)! and 1 / (6^k k!). The quotient of consecutive ones is 1 / ((2k+2)(2k+3))
+    on the left and 1 / (6 (k + 1)) on the right, no smaller since (2k+2)(2k+3) - 6(k+1) = 4 k (k+1) >= 0; both
+    start at 1. The finite part is checked in rationals, the induction step as an identity.
+    """
+    k = sympy.Symbol("k", integer=True, nonnegative=True)
+    step = sympy.expand((2 * k + 2) * (2 * k + 3) - 6 * (k + 1) - 4 * k * (k + 1))
+    quarter = Fraction(4, constant)
+    failures = sum(Fraction(1, factorial(2 * i + 1)) > quarter**i / factorial(i) for i in range(terms))
+    return Checked(
+        "EXACT_CASES",
+        "sinh(x)/x <= exp(x^2/6) coefficientwise, hence log E exp(eta (U - 1/2)) <= eta^2 / 24",
+        "derived; sharper than the eta^2 / 8 of Hoeffding's lemma",
+        f"coefficients up to x^{2 * (terms - 1)} and the induction step for all k",
+        failures + (0 if step == 0 else 1),
+    )
+
+
+def lemma_schedule(constant: int = 4) -> Checked:
+    """x_(t+1) <= (1 - 2/(t+2)) x_t + c (2/(t+2))^2 and x_0 arbitrary give x_t <= 4 c / (t + 1): the induction step.
+
+    With tau = 1 (units of x are 1/tau^2). At t = 0 the factor vanishes: x_1 <= c <= 2 c. For t >= 1 the slack
+    4c/(t+2) - [t/(t+2) 4c/(t+1) + 4c/(t+2)^2] equals 4 c / ((t+1)(t+2)^2), which is positive.
+    """
+    t, c = sympy.symbols("t c", positive=True)
+    slack = constant * c / (t + 2) - (t / (t + 2) * constant * c / (t + 1) + 4 * c / (t + 2) ** 2)
+    return Checked(
+        "IDENTITY",
+        "the induction step of the schedule bound has slack 4 c / ((t + 1)(t + 2)^2) > 0",
+        _SOURCE,
+        "c = 2 gives the printed 8 / (tau^2 (T+1)), c = 1/8 gives 1/2, c = 1/24 gives 1/6",
+        sympy.cancel(slack - 4 * c / ((t + 1) * (t + 2) ** 2)),
+    )
+
+
+def lemma_constant_step_misses(base: int = 2) -> Checked:
+    """Constant-step Nash-MD does not converge to pi*: an exact rational witness with eta tau = 1/2.
+
+    pi* uniform on three actions, mu proportional to pi* 4^(-k) with k = (1, 0, -1), so that m is proportional to
+    pi* 2^(-k), that is (1, 2, 4)/7. K pi* = (1, 0, -1)/8, so that log pi* = log mu + K pi* / tau + c with
+    tau = 1 / (16 log 2). If the iterates converged to pi*, it would be a fixed point, and K (m - pi*) constant.
+    """
+    a, b = Fraction(1, 8), Fraction(1, 4)
+    K = [[Fraction(0), b, a], [-b, Fraction(0), b], [-a, -b, Fraction(0)]]
+    star, k = [Fraction(1, 3)] * 3, (1, 0, -1)
+    payoff = [sum(x * w for x, w in zip(row, star)) for row in K]
+    # K pi* = tau (2 log 2) k + const, with tau 2 log 2 = 1/8.
+    defect = [x - Fraction(1, 8) * y for x, y in zip(payoff, k)]
+    weights = [Fraction(base) ** -y for y in k]
+    m = [w / sum(weights) for w in weights]
+    moved = [sum(x * (w - s) for x, w, s in zip(row, m, star)) for row in K]
+    spread = max(moved) - min(moved)
+    sound = max(defect) == min(defect) and all(abs(x) <= Fraction(1, 2) for row in K for x in row)
+    return Checked(
+        "COUNTEREXAMPLE",
+        "the map of constant-step Nash-MD with eta tau = 1/2 moves pi*",
+        "derived; against the unqualified statement that constant steps converge to pi*",
+        f"K = {[[str(x) for x in row] for row in K]}, m = {[str(x) for x in m]}",
+        spread if sound else Fraction(-1),
+    )
