@@ -13,7 +13,7 @@ from mdplab.claims.decision import ACCEPT_LEVEL, REFUTE_LEVEL, Decision
 from mdplab.claims.discovery import Entry
 from mdplab.claims.error_budget import Ruling, rule_on
 from mdplab.claims.registration import design, digest
-from mdplab.claims.relations import Rate, Regret, SequentialRate, Witness
+from mdplab.claims.relations import Identity, Rate, Regret, SequentialRate, Witness
 from mdplab.claims.result import ArmResult, ClaimResult, Verdict, worst
 from mdplab.claims.store import Outcome
 
@@ -312,7 +312,8 @@ def _qualifiers(claim: Claim, verdict: Verdict, factor: float | None, main: Deci
     out = []
     if verdict not in {Verdict.CONSISTENT, Verdict.VERIFIED, Verdict.PROVED}:
         return ()
-    if factor is not None and factor > VACUOUS:
+    # The tolerance of an identity is an allowance for rounding, not part of the statement.
+    if factor is not None and factor > VACUOUS and not isinstance(claim.relation, Identity):
         out.append("vacuous")
     limits = main.statistics.get("limits") if main is not None else None
     relation = claim.relation

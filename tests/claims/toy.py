@@ -5,6 +5,7 @@ from pathlib import Path
 MODULE = '''
 """Toy claims about numbers that are known."""
 
+import os
 import time
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ N = 64 * 2 ** np.arange(9)
 
 def decay(exponent, floor=0.0):
     def arm(p, rng):
-        time.sleep(p.pause)
+        time.sleep(p.pause + float(os.environ.get("TOY_NAP", "0")))
         noise = np.exp(0.05 * rng.standard_normal((8, N.size)))
         return Evidence(n=N, error=p.scale * N**-exponent * noise + floor)
     return arm
