@@ -15,6 +15,8 @@ RANDOM_SHARE, STRUCTURED_SHARE = 0.2, 0.2
 MOVED, STEP, LARGEST_STEP, SMALLEST_STEP, GROW, SHRINK = 0.3, 0.3, 0.5, 0.01, 1.5, 0.95
 # A climb that has not improved for this many evaluations is given up.
 STALL = 150
+# Climbs start at least this far apart, in root mean square over coordinates, so that they do not share a hill.
+APART = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def search_worst(
     structured
         Points of the literature; as many as a fifth of the budget are tried, and what they leave goes to climbing.
     restarts
-        Climbs, at least 3, from the best points explored; each has an equal share of what is left, and what a
-        stalled one leaves is spent on further climbs from uniform points.
+        Climbs, at least 3, from the best points explored that are apart from each other; each has an equal share of
+        what is left, and what stalled ones leave is spent on further climbs from uniform points.
 
     Raises
     ------
@@ -97,17 +99,29 @@ def search_worst(
     explored = [(record.value(point, 0), point) for point in uniform]
     explored += [(record.value(point, 1), point) for point in known]
     explored.sort(key=lambda pair: -pair[0])
+    starts = _apart(explored, restarts)
     share = (evaluations - record.count) // restarts
     climb = 0
     while record.count < evaluations:
-        if climb < restarts:
-            log_ratio, start = explored[climb]
+        if climb < len(starts):
+            log_ratio, start = starts[climb]
         else:
             start = rng.random(dimension)
             log_ratio = record.value(start, climb + 2)
         _climb(record, log_ratio, start, climb + 2, share, rng)
         climb += 1
     return record.result()
+
+
+def _apart(explored: list[tuple[float, np.ndarray]], count: int) -> list[tuple[float, np.ndarray]]:
+    """Up to `count` best points, none near a better one that was chosen."""
+    chosen: list[tuple[float, np.ndarray]] = []
+    for value, point in explored:
+        if all(np.sqrt(((point - other) ** 2).mean()) >= APART for _, other in chosen):
+            chosen.append((value, point))
+        if len(chosen) == count:
+            break
+    return chosen
 
 
 class _Record:
