@@ -202,7 +202,7 @@ def modified_policy_iteration(
         Most improvements.
     sweeps
         Sweeps under the policy between two improvements, at least 1; by default as many as bring their residual's span
-        a factor 10 below that of the improvement.
+        to 3 % of that of the improvement.
 
     Returns
     -------
@@ -251,7 +251,7 @@ def swept_policies(
     final, spent = 0.5 * tol * (1 - op.gamma), 0
     with Progress("modified_policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):
-            target = 0.0 if limit is not None else max(0.1 * (high - low), 0.1 * final)
+            target = 0.0 if limit is not None else max(0.03 * (high - low), 0.1 * final)
             most = limit or (1000 if budget == np.inf else _PATIENT_SWEEPS)
             v, out, count, span, ratio = _sweep_policy(op.on_policy(pi), v, out, scratch, target, most)
             spent += count
@@ -263,7 +263,7 @@ def swept_policies(
             low, high = op.backup(v, out, pi)
             v, out = out, v
             line.update(watch.bound(low, high))
-            if (watch.ready(low, high, 1.0) or i == max_iters) and watch.certify(v, low, high):
+            if (watch.ready(low, high, ratio) or i == max_iters) and watch.certify(v, low, high):
                 return watch.best, i
             if watch.hopeless:
                 break
