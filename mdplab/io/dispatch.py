@@ -8,7 +8,7 @@ from mdplab.io.files import fail
 from mdplab.models import MDP
 
 _READABLE = (".npz", ".json", ".tra", ".drn", ".csv", ".parquet")
-_EXPLICIT_OPTIONS = ("goal", "reward", "minimise")
+_EXPLICIT_OPTIONS = ("goal", "rewards", "minimise")
 _LOG_OPTIONS = ("num_states", "num_actions", "unseen")
 
 
@@ -21,7 +21,7 @@ def load(source: str | Path, *, gamma: float | None = None, horizon: int | None 
         A file by its suffix, or "gym:ID". Options may follow as "?key=value&key=value".
 
         - `.npz`, `.json`: our own files (`mdplab.io.own`); no options.
-        - `.tra` (PRISM, with `.sta .lab .srew .trew` beside it), `.drn` (Storm): options goal=LABEL, reward=NAME,
+        - `.tra` (PRISM, with `.sta .lab .srew .trew` beside it), `.drn` (Storm): options goal=LABEL, rewards=NAME,
           minimise=true (`mdplab.io.explicit.explicit_mdp`); gamma is 1 unless given.
         - `.csv`, `.parquet`: logged transitions (`mdplab.io.estimate`, which also returns the counts); options
           num_states, num_actions, unseen=absorbing; gamma is required.

@@ -78,7 +78,7 @@ def explicit_mdp(
     gamma: float | None = None,
     horizon: int | None = None,
     goal: str | None = None,
-    reward: str | None = None,
+    rewards: str | None = None,
     minimise: bool = False,
 ) -> MDP:
     """The decision process of an explicit file.
@@ -91,7 +91,7 @@ def explicit_mdp(
         A label: its states become terminal (they stay, with reward 0), so that values are the expected reward until
         the label is reached. Where PRISM and Storm call that infinite, because a policy may miss the label, ours is
         the plain sum of rewards.
-    reward : str, optional
+    rewards : str, optional
         Which reward structure; the file's only one by default. "reach", or a file without rewards, asks for the
         probability to reach `goal`: reward 1 on entering it. Values are probabilities outside the goal and 0 in it;
         states from which it cannot be reached are made terminal, which leaves their value of 0 as it is.
@@ -119,13 +119,13 @@ def explicit_mdp(
         fail(model.path, model.line_of(second), f"{message}state {model.target[second]}")
     entry, by_next = np.zeros(prob.size), False
     r = np.zeros((S, A))
-    reach = not model.rewards or (reward == "reach" and "reach" not in model.rewards)
+    reach = (rewards == "reach" and "reach" not in model.rewards) or (rewards is None and not model.rewards)
     end = _goal(model, goal, reach)
     if reach:
         r = np.bincount(rows, prob * end[target], S * A).reshape(S, A)
         end = end | ~_can_reach(S, rows // A, target, end)
     else:
-        r, entry, by_next = _reward_of(model, reward, rows, target, prob, A)
+        r, entry, by_next = _reward_of(model, rewards, rows, target, prob, A)
     if minimise:
         r, entry = -r, -entry
     # Final states keep one transition, to themselves, for each of their choices.
@@ -223,17 +223,17 @@ def _can_reach(S: int, source: np.ndarray, target: np.ndarray, end: np.ndarray) 
 
 
 def _reward_of(
-    model: Explicit, reward: str | None, rows: np.ndarray, target: np.ndarray, prob: np.ndarray, A: int
+    model: Explicit, name: str | None, rows: np.ndarray, target: np.ndarray, prob: np.ndarray, A: int
 ) -> tuple[np.ndarray, np.ndarray, bool]:
     """Mean rewards (S, A), rewards by transition in the order of `rows`, and whether these vary within a choice."""
-    there = ", ".join(repr(name) for name in model.rewards)
-    if reward is None:
+    there = ", ".join(map(repr, model.rewards)) or "none"
+    if name is None:
         if len(model.rewards) > 1:
-            fail(model.path, None, f"several reward structures; choose one by reward=NAME of {there}")
-        reward = next(iter(model.rewards))
-    if reward not in model.rewards:
-        fail(model.path, None, f"unknown reward structure {reward!r}; the file has {there}")
-    chosen = model.rewards[reward]
+            fail(model.path, None, f"several reward structures; choose one by rewards=NAME of {there}")
+        name = next(iter(model.rewards))
+    if name not in model.rewards:
+        fail(model.path, None, f"unknown reward structure {name!r}; the file has {there}")
+    chosen = model.rewards[name]
     r = np.repeat(chosen.state[:, None], A, axis=1)
     for (s, a), value in chosen.choice.items():
         r[s, a] += value

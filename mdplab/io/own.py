@@ -125,6 +125,8 @@ def _model(path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | 
             if reward.shape != (P.nnz,):
                 bad("r_next", f"r_next has shape {reward.shape}, expected ({P.nnz},): one a transition")
             reward = sp.csr_array((reward, P.indices, P.indptr), shape=P.shape)
+        elif reward.shape != P.shape or r.shape[:2] != P.shape[:2]:
+            bad("r_next", f"P, r, r_next have shapes {P.shape}, {r.shape}, {reward.shape}; expected P and r_next alike")
     arguments: dict[str, Any] = {"P": P, "r": reward}
     arguments["gamma"] = changes["gamma"] if "gamma" in changes else _scalar(path, found, "gamma", line_of, float)
     if "mu" in found:

@@ -49,14 +49,14 @@ def load_text(folder, text, **options):
 
 
 def test_a_decision_process_with_two_reward_structures(tmp_path):
-    mdp = load_text(tmp_path, MODEL, reward="coins", goal="done")
+    mdp = load_text(tmp_path, MODEL, rewards="coins", goal="done")
     assert (mdp.S, mdp.A, mdp.gamma) == (3, 2, 1.0)
     assert mdp.P[0].tolist() == [[0.0, 0.5, 0.5], [0.25, 0.75, 0.0]]
     assert mdp.r[0].tolist() == [2.0, 0.0]
     assert mdp.mu.tolist() == [1.0, 0.0, 0.0]
     assert mdp.actions.tolist() == [[True, True], [True, False], [True, False]]
-    assert load_text(tmp_path, MODEL, reward="time", goal="two words").r[0].tolist() == [1.0, 1.0]
-    assert load_text(tmp_path, MODEL, reward="reach", goal="done").r[0].tolist() == [0.5, 0.75]
+    assert load_text(tmp_path, MODEL, rewards="time", goal="two words").r[0].tolist() == [1.0, 1.0]
+    assert load_text(tmp_path, MODEL, rewards="reach", goal="done").r[0].tolist() == [0.5, 0.75]
 
 
 def test_a_chain_may_leave_out_its_actions(tmp_path):
@@ -103,12 +103,12 @@ def test_a_chain_may_leave_out_its_actions(tmp_path):
 )
 def test_bad_files(tmp_path, text, message):
     with pytest.raises(ValueError, match=rf"m\.drn{message}") as caught:
-        load_text(tmp_path, text, reward="time", goal="done")
+        load_text(tmp_path, text, rewards="time", goal="done")
     assert "\n" not in str(caught.value)
 
 
 def test_several_reward_structures_need_a_name(tmp_path):
-    with pytest.raises(ValueError, match="several reward structures; choose one by reward=NAME of 'time', 'coins'"):
+    with pytest.raises(ValueError, match="several reward structures; choose one by rewards=NAME of 'time', 'coins'"):
         load_text(tmp_path, MODEL, goal="done")
     with pytest.raises(ValueError, match="unknown reward structure 'gold'; the file has 'time', 'coins'"):
-        load_text(tmp_path, MODEL, goal="done", reward="gold")
+        load_text(tmp_path, MODEL, goal="done", rewards="gold")

@@ -30,7 +30,7 @@ def test_a_folder_is_no_file(tmp_path):
         ("model", "unknown suffix ''"),
         ("model.json?goal", "options 'goal' are not of the form"),
         ("model.json?goal=x", "unknown option 'goal'; .json files take none"),
-        ("model.tra?target=x", "unknown option 'target'; .tra files take goal, reward, minimise"),
+        ("model.tra?target=x", "unknown option 'target'; .tra files take goal, rewards, minimise"),
         ("model.drn?minimise=perhaps", "option minimise is 'perhaps'"),
         ("model.csv?num_states=many", "option num_states is 'many'"),
     ],

@@ -111,6 +111,7 @@ def test_numbers_as_people_write_them(tmp_path):
         (text_of({"P_indptr": [0, 3]}, CSR), r":6: P_indptr has shape \(2,\), expected \(3,\)"),
         (text_of({"P_indptr": [0, 4, 3]}, CSR), ":6: P_indptr does not rise"),
         (text_of({"P_data": [1.0]}, CSR), ":4: P_data has shape"),
+        (text_of({"r_next": [[[1.0, 1.0]]]}), r":6: P, r, r_next have shapes \(2, 1, 2\), \(2, 1\), \(1, 1, 2\)"),
         (text_of({"r_next": [1.0]}, CSR), r":7: r_next has shape \(1,\), expected \(3,\)"),
         (text_of({"r_next": [1.0, 5.0, 0.0]}, CSR), r":3: r\[0, 0\] is 1, but the mean of r_next is 4"),
     ],

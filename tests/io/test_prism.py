@@ -74,8 +74,8 @@ def test_transitions_of_probability_zero_are_not_stored(tmp_path):
 
 def test_reach_asks_for_a_probability_although_there_are_rewards(tmp_path):
     path = write(tmp_path, lab=LABELS, srew=STATE_REWARDS)
-    assert load(path, goal="done", reward="reach").r[0].tolist() == [0.5, 0.75]
-    assert load(path, goal="done", reward="time").r[0].tolist() == [2.5, 2.5]
+    assert load(path, goal="done", rewards="reach").r[0].tolist() == [0.5, 0.75]
+    assert load(path, goal="done", rewards="time").r[0].tolist() == [2.5, 2.5]
 
 
 def test_a_goal_that_is_left_again_is_made_terminal(tmp_path):
@@ -93,7 +93,7 @@ def test_discounted_models_need_no_goal(tmp_path):
 
 def test_a_chain_of_either_dialect(tmp_path):
     chain = "0 1 0.5\n0 2 0.5\n1 1 1\n2 2 1\n"
-    prism = load(write(tmp_path, tra="3 4\n" + chain, lab=LABELS, trew="3 1\n0 1 4\n", srew=None), gamma=0.9)
+    prism = load(write(tmp_path, tra="3 4\n" + chain, lab=LABELS, trew="3 1\n0 1 4\n"), gamma=0.9)
     (tmp_path / "storm").mkdir()
     labels = "#DECLARATION\ninit done\n#END\n0 init\n1 done\n"
     storm = load(write(tmp_path / "storm", tra="DTMC\n" + chain, lab=labels, trew="0 1 4\n"), gamma=0.9)
@@ -104,7 +104,7 @@ def test_a_chain_of_either_dialect(tmp_path):
 
 def test_storm_decision_process_with_rewards_without_headers(tmp_path):
     body = MODEL.split("\n", 1)[1].replace(" left", "")
-    storm = load(write(tmp_path, tra="mdp\n" + body, srew="0 2.5\n", trew="0 0 1 4\n"), gamma=0.5, reward="reward")
+    storm = load(write(tmp_path, tra="mdp\n" + body, srew="0 2.5\n", trew="0 0 1 4\n"), gamma=0.5, rewards="reward")
     assert storm.r[0].tolist() == [4.5, 2.5]
 
 
@@ -112,9 +112,9 @@ def test_several_reward_structures_are_chosen_by_name_or_number(tmp_path):
     path = write(tmp_path, srew1='# Reward structure: "a"\n3 1\n0 1\n', srew2="3 1\n0 2\n")
     for number in "12":
         (tmp_path / f"m.srew{number}").rename(tmp_path / f"m{number}.srew")
-    assert load(path, gamma=0.5, reward="a").r[0, 0] == 1.0
-    assert load(path, gamma=0.5, reward="2").r[0, 0] == 2.0
-    with pytest.raises(ValueError, match="several reward structures; choose one by reward=NAME of 'a', '2'"):
+    assert load(path, gamma=0.5, rewards="a").r[0, 0] == 1.0
+    assert load(path, gamma=0.5, rewards="2").r[0, 0] == 2.0
+    with pytest.raises(ValueError, match="several reward structures; choose one by rewards=NAME of 'a', '2'"):
         load(path, gamma=0.5)
 
 
@@ -260,13 +260,13 @@ def test_bad_companions(tmp_path, suffix, text, message):
     [
         ({"goal": "end"}, "unknown label 'end'; the file has init, deadlock, done"),
         ({}, "goal=LABEL is needed to ask for a probability; labels: init, deadlock, done"),
-        ({"goal": "done", "reward": "gold"}, "goal=LABEL|unknown reward structure 'gold'"),
+        ({"goal": "done", "rewards": "gold"}, "unknown reward structure 'gold'; the file has none"),
         ({"gamma": 2.0, "goal": "done"}, "gamma is 2"),
     ],
 )
 def test_bad_choices(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
-        load(write(tmp_path, lab=LABELS, srew=STATE_REWARDS if "reward" in options else None), **options)
+        load(write(tmp_path, lab=LABELS), **options)
 
 
 def test_undiscounted_without_an_end_says_what_to_give(tmp_path):

@@ -100,7 +100,7 @@ def test_frozen_lake_without_discount(tmp_path):
     save(frozen_lake("4x4"), path)
     path.write_text(path.read_text().replace("state 15 [0] terminal", "state 15 [0] terminal goal"))
     theirs = storm_values(exact_model(path), 'Pmax=? [F "goal"]')
-    mdp = load(path, goal="goal", reward="reach")
+    mdp = load(path, goal="goal", rewards="reach")
     value = np.zeros(16)
     # Under the optimal policy a move ends the episode with probability above 1/100 on average: 20 000 are plenty.
     for _ in range(20_000):
