@@ -176,3 +176,27 @@ def test_a_changed_margin_is_an_amendment_and_needs_no_new_data(toy):
     third = run_claims(["toy2000"], workers=0)
     assert "relation.margin: 0.05 -> 0.1" in third["toy2000:rate"].amendments
     assert third.manifest["tasks_reused"] == 0, "other sources, other data"
+
+
+SEARCHED = """
+from mdplab.claims.search import search_worst
+
+def worst_found(p, rng):
+    found = search_worst(lambda x: 2.0 * float(x.max()), 2, evaluations=60, rng=rng)
+    return Evidence(measured=[found.ratio], bound=[1.0])
+
+
+@claim("Theorem 8", "x", relation=Bound(), falsifiers={"three": lambda p, rng: Evidence(measured=[3.0], bound=[1.0])},
+       search=worst_found)
+def fixed_instance(p, rng):
+    return Evidence(measured=[0.5], bound=[1.0])
+"""
+
+
+def test_adversarial_search_is_a_sub_check_and_the_worst_one_counts(toy):
+    module = MODULE[: MODULE.index('@claim("Lemma 1"')] + SEARCHED
+    write_paper(toy, module=module, card=CLAIM.format(name="fixed_instance", verdict="refuted", quick=2, full=2))
+    result = run_claims(["toy2000"], workers=0)["toy2000:fixed_instance"]
+    assert (result.verdict, result.as_expected) == ("REFUTED", True)
+    assert result.reason.startswith("search: measured[")
+    assert result.slack > 1 and result.arm("main").outcome == "accepted"
