@@ -51,8 +51,10 @@ def bound_d(measured: Any, bound: Any, radius: Any = 0.0) -> Decision:
     excess = measured - radius - bound
     broken, inside = excess > 0, measured + radius <= bound
     positive = bound > 0
-    ratio = np.divide(measured, bound, out=np.full(measured.shape, np.nan), where=positive)
-    certified = np.divide(measured - radius, bound, out=np.full(measured.shape, np.nan), where=positive)
+    # Bounds that decay geometrically end among the subnormal numbers, where a ratio is infinite.
+    with np.errstate(over="ignore"):
+        ratio = np.divide(measured, bound, out=np.full(measured.shape, np.nan), where=positive)
+        certified = np.divide(measured - radius, bound, out=np.full(measured.shape, np.nan), where=positive)
     top = float(np.nanmax(certified)) if positive.any() else np.nan
     worst = np.unravel_index(int(np.argmax(np.where(broken, excess, -np.inf))), measured.shape)
     text = ""

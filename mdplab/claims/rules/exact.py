@@ -41,7 +41,8 @@ def identity(left: Any, right: Any, tolerance: Any) -> Decision:
     tolerance = np.broadcast_to(tolerance, left.shape)
     gap = np.abs(left - right)
     wrong = gap > tolerance
-    ratio = np.where(gap == 0, 0.0, gap / np.where(tolerance > 0, tolerance, 1.0))
+    with np.errstate(over="ignore"):
+        ratio = np.where(gap == 0, 0.0, gap / np.where(tolerance > 0, tolerance, 1.0))
     ratio = np.where((gap > 0) & (tolerance == 0), np.inf, ratio)
     worst = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     text = ""
