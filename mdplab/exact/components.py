@@ -83,15 +83,3 @@ def route(P: sp.csr_array, owner: np.ndarray, rows: np.ndarray, targets: np.ndar
     # Written from the last to the first, so that the first row of a state stands.
     out[source[nearer][::-1]] = row[nearer][::-1]
     return out
-
-
-def proper_rows(P: sp.csr_array, owner: np.ndarray, rows: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """For each state a row (n,) of a policy that surely reaches `targets`; -1 on targets and where none does."""
-    rows = rows.copy()
-    while True:
-        lost = ~np.isfinite(distances(P, owner, rows, targets))
-        row, _, target = _edges(P, owner, rows)
-        risky = np.unique(row[lost[target]])
-        if len(risky) == 0:
-            return route(P, owner, rows, targets)
-        rows[risky] = False

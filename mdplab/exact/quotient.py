@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from mdplab.exact.components import distances, proper_rows
+from mdplab.exact.components import distances, route
 from mdplab.models import SolverFailure
 
 STOP = -1
@@ -154,13 +154,14 @@ def _stopping_choice(q: Quotient) -> np.ndarray:
     """A choice that stops with probability 1 from every state."""
     n = len(q.stop)
     full, owner, rows, targets = _with_end(q)
-    choice = proper_rows(full, owner, rows, targets)[:n]
+    # If every state has a way to an end, following the ways ends with probability 1.
+    choice = route(full, owner, rows, targets)[:n]
     stuck = np.flatnonzero((choice < 0) & ~np.isfinite(q.stop))
     if len(stuck):
         where = np.flatnonzero(q.state == stuck[0])
         raise SolverFailure(
-            f"no policy terminates with probability 1 from state {where[0]} ({len(stuck)} such), nor can it stay there "
-            "for nothing: its value is minus infinity"
+            f"no policy terminates from state {where[0]} ({len(stuck)} such), nor stays there for nothing: "
+            "its value is minus infinity"
         )
     return choice
 

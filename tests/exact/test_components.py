@@ -3,7 +3,7 @@
 import numpy as np
 import scipy.sparse as sp
 
-from mdplab.exact.components import distances, end_components, proper_rows, recurrent_classes, route
+from mdplab.exact.components import distances, end_components, recurrent_classes, route
 
 
 def graph(n, rows):
@@ -36,10 +36,3 @@ def test_distances_and_routes_on_a_line():
     target = np.array([False, False, True, False])
     assert distances(P, owner, rows, target).tolist() == [2, 1, 0, np.inf]
     assert route(P, owner, rows, target).tolist() == [0, 1, -1, -1]
-
-
-def test_proper_rows_avoid_a_risk_that_a_shortest_way_would_take():
-    # Row 1 reaches 2 in one step but may fall into 3; row 0 goes round by 1.
-    P, owner, rows = graph(4, [(0, {1: 1.0}), (0, {2: 0.5, 3: 0.5}), (1, {2: 1.0}), (2, {2: 1.0}), (3, {3: 1.0})])
-    target = np.array([False, False, True, False])
-    assert proper_rows(P, owner, rows, target).tolist() == [0, 2, -1, -1]

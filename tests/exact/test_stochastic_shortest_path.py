@@ -46,6 +46,16 @@ def test_restart_chain_is_worth_one_half(n):
     assert np.abs(out.value[:n] - 0.5).max() <= out.certificate.gap
 
 
+@pytest.mark.parametrize("n", [10, 150])
+def test_reflected_walk_takes_quadratic_time(n):
+    # T(k) = 1 + (T(k-1) + T(k+1)) / 2, T(0) = 0, T(n) = 1 + T(n-1): T(k) = k (2n - k). At n = 150 a margin in
+    # proportion to the value, 22500, would exceed 1e-6 over 45000 steps; one in proportion to its differences does not.
+    moves = {(k, 0): (-1.0, {k - 1: 0.5, k + 1: 0.5}) for k in range(1, n)} | {(n, 0): (-1.0, {n - 1: 1.0})}
+    out = solve(model(n + 1, moves))
+    k = np.arange(n + 1)
+    assert np.abs(out.value + k * (2 * n - k)).max() <= out.certificate.gap
+
+
 def test_a_chain_too_long_for_floats_is_refused():
     with pytest.raises(SolverFailure, match="too many to bound"):
         stochastic_shortest_path(restart_chain(60))
