@@ -8,8 +8,9 @@ from typing import Any
 from mdplab.claims import discovery
 from mdplab.claims.registration import design, digest, versions
 from mdplab.claims.seeds import stream
-from mdplab.report.build import latest_result
+from mdplab.report.build import latest_result, load_last_run
 from mdplab.report.figures import check_table, differences, draw, from_csv, to_csv, write_atomically, write_json
+from mdplab.report.terminal import verdict_picture
 
 # Across machines the last digits of BLAS and of the compiler's reductions differ; a changed digit before is news.
 CHECK_RTOL = 1e-7
@@ -60,6 +61,19 @@ def make_figures(
             record = json.loads(stem.with_suffix(".json").read_text(encoding="utf-8"))
             write_atomically(stem.with_suffix(".svg"), _draw(paper, name, card, columns, record))
             yield f"{where}: {'redrawn' if redraw else 'drawn'}, {stem.with_suffix('.svg')}", True
+    if keys is None and not check:
+        yield from _verdicts(folder)
+
+
+def _verdicts(folder: Path) -> Iterator[tuple[str, bool]]:
+    """The verdict table of the last run as a picture, where there is one of all claims."""
+    try:
+        run = load_last_run()
+    except ValueError:
+        return
+    if {result["id"] for result in run["results"]} == set(discovery.entries()):
+        write_atomically(folder / "verdicts.svg", verdict_picture(run["results"]))
+        yield f"verdicts of the last run: {folder / 'verdicts.svg'}", True
 
 
 def compute_figure(paper: Any, name: str, profile: str) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """What a terminal shows: solutions, verdict tables, and the progress of a run."""
 
+import io
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,13 +24,13 @@ def _verdict(result: Mapping[str, Any]) -> str:
     return text if result["as_expected"] else f"{text} [red bold](expected {result['expected']})[/]"
 
 
-def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
-    """One row a claim: verdict, slack, falsifiers refuted, seconds."""
+def verdict_table(results: Sequence[Mapping[str, Any]], *, seconds: bool = True) -> Table:
+    """One row a claim: verdict, slack, falsifiers refuted, seconds if asked for."""
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("claim", no_wrap=True)
     table.add_column("theorem", overflow="ellipsis", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    for name in ("slack", "refutable at", "falsifiers", "s"):
+    for name in ("slack", "refutable at", "falsifiers", *(["s"] if seconds else [])):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
@@ -38,9 +40,17 @@ def verdict_table(results: Sequence[Mapping[str, Any]]) -> Table:
             short(result["slack"]),
             short(result["refutable_factor"]),
             killed(result),
-            f"{result['seconds']:.1f}",
+            *([f"{result['seconds']:.1f}"] if seconds else []),
         )
     return table
+
+
+def verdict_picture(results: Sequence[Mapping[str, Any]]) -> str:
+    """The verdict table as SVG, the same bytes for the same verdicts; it loads no font from elsewhere."""
+    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True)
+    console.print(verdict_table(results, seconds=False))
+    picture = console.export_svg(title="mdplab verify", unique_id="verdicts")
+    return re.sub(r"@font-face\s*\{[^}]*\}", "", picture)
 
 
 class RunDisplay:
