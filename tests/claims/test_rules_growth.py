@@ -41,7 +41,8 @@ def test_short_windows_are_withheld_with_their_reason():
 def test_an_error_of_zero_is_below_the_floor():
     error = noisy(0.9**K)
     error[:, 300:] = 0.0
-    assert lin_1(error, floor=np.full(6, 1e-15)).outcome() == "accepted"
+    for floor in (np.full(6, 1e-15), 0.0):
+        assert lin_1(error, floor=floor).outcome() == "accepted"
 
 
 def test_refutable_factor_of_linear_decay_scales_the_threshold():
@@ -159,7 +160,7 @@ X = np.ones((3, 7, 4))
     [
         (lambda: lin_1(-E, floor=1e-9), r"error\[0, 0\] is -1"),
         (lambda: lin_1(E[:1], floor=1e-9), "needs at least 2 instances"),
-        (lambda: lin_1(E, floor=0.0), "floor is 0"),
+        (lambda: lin_1(E, floor=-1e-9), "floor is -1e-09"),
         (lambda: lin_1(E, floor=[1e-9, 1e-9]), "floor has shape"),
         (lambda: lin_1(E, floor=1e-9, burn_in=50), "burn_in is 50"),
         (lambda: lin_1(E, floor=1e-9, threshold=0.0), "threshold is 0"),

@@ -35,8 +35,8 @@ def lin_1(error: Any, *, floor: Any, burn_in: int = 10, threshold: float = 0.85)
     error
         `(I, T)`, at least 0, by iteration k = 0 .. T - 1; at least 3 instances.
     floor
-        What the zero-error control measures, above 0, scalar or `(I,)`. A window ends where its error first falls
-        below a thousand floors.
+        What the zero-error control measures, at least 0, scalar or `(I,)`. A window ends where its error first falls
+        below a thousand floors, or is exactly zero.
     burn_in
         Iterations before the window.
     threshold
@@ -65,13 +65,14 @@ def lin_1(error: Any, *, floor: Any, burn_in: int = 10, threshold: float = 0.85)
     threshold = above_zero("threshold", threshold)
     if not 0 <= burn_in < error.shape[1]:
         raise ValueError(f"burn_in is {burn_in}; expected at least 0 and below T={error.shape[1]}")
-    floor = numbers("floor", floor, (0, 1), positive=True)
+    floor = numbers("floor", floor, (0, 1))
+    raise_first("floor", floor, floor < 0, "at least 0")
     if floor.ndim and floor.shape != error.shape[:1]:
         raise ValueError(f"floor has shape {floor.shape}; expected a number or one per instance {error.shape[:1]}")
     floor = np.broadcast_to(floor, error.shape[:1])
     whole, last, decades, cut = [], [], [], 0
     for e, F in zip(error, floor):
-        below = e < FLOORS * F
+        below = (e < FLOORS * F) | (e == 0)
         end = int(np.argmax(below)) if below.any() else e.size
         cut += end < e.size
         if end - burn_in < LEAST_POINTS:
