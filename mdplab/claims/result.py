@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from html import escape
 from typing import Any, Self
 
 
@@ -117,7 +118,7 @@ class ClaimResult:
         return cls(**values, **tuples, arms=arms, tightness=None if band is None else (band[0], band[1]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """All verdicts of one run; `ok` when every one is what its card expects."""
 
@@ -136,6 +137,20 @@ class RunResult:
             if result.id == claim_id:
                 return result
         raise KeyError(f"no result for {claim_id!r}")
+
+    def __repr__(self) -> str:
+        met = sum(result.as_expected for result in self.results)
+        return f"RunResult({self.profile}: {len(self.results)} claims, {met} as expected, {self.seconds:.1f} s)"
+
+    def _repr_html_(self) -> str:
+        """A table for notebooks; verdicts that are not what the card expects are marked."""
+        rows = [
+            [r.id, r.verdict if r.as_expected else f"{r.verdict} (expected {r.expected})", r.reason]
+            for r in self.results
+        ]
+        cells = ["".join(f"<td>{escape(text)}</td>" for text in row) for row in rows]
+        head = "<tr><th>claim</th><th>verdict</th><th>reason</th></tr>"
+        return f"<table>{head}{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
 
     def to_json(self) -> dict[str, Any]:
         """Values that `json.dumps` accepts."""

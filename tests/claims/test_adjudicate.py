@@ -56,6 +56,8 @@ def test_an_unexpected_verdict_or_a_slack_out_of_its_band_is_not_green(toy):
     write_paper(toy, module=MODULE[: MODULE.index('@claim("Lemma 2"')], card=card.replace("verified", "refuted"))
     run = run_claims(["toy2000"], workers=0)
     assert not run.ok
+    assert repr(run).startswith("RunResult(quick: 1 claims, 0 as expected")
+    assert "<td>VERIFIED (expected REFUTED)</td>" in run._repr_html_()
 
 
 @pytest.mark.parametrize("name", ["small", "rate", "sum_of_ones"])
