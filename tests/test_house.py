@@ -73,6 +73,20 @@ def test_a_paper_is_a_module_and_a_card_with_one_stem():
     assert [key for key in modules if not re.fullmatch(r"[a-z]+\d{4}[a-z]?", key)] == []
 
 
+def test_no_lemma_dangles():
+    from mdplab.claims import discovery
+    from proofs_check.checked import lemmas
+
+    cited = {
+        (claim.id, lemma)
+        for entry in discovery.papers().values()
+        for claim in entry.claims.values()
+        for lemma in claim.lemmas
+    }
+    known = set(lemmas())
+    assert [pair for pair in sorted(cited) if pair[1] not in known] == []
+
+
 def test_discovery_edits_no_file():
     names = {path.stem for path in (house.ROOT / "mdplab/papers").glob("*.py")} - {"__init__"}
     shared = [p for p in PACKAGE if p.parent.name != "papers"]

@@ -1,0 +1,79 @@
+"""What a terminal shows: a run's progress on a screen and on a pipe, tables, and numbers that JSON can hold."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from mdplab.claims.result import ArmResult, ClaimResult
+from mdplab.claims.runner import Event
+from mdplab.models import MDP, Certificate, Solution
+from mdplab.report.lemmas import check_lemmas
+from mdplab.report.terminal import RunDisplay, finite, print_solution, verdict_picture
+
+RESULT = ClaimResult(
+    "smith2027:x", "smith2027", "x", "Theorem 1", "x", "Bound", "REFUTED", "why", "VERIFIED", False,
+    slack=1.5, refutable_factor=0.5,
+    arms=(ArmResult("falsifier:a", "falsifier", "refuted", "refuted"),),
+)  # fmt: skip
+
+
+def _run(terminal):
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=terminal, width=120, legacy_windows=False)
+    with RunDisplay(console) as display:
+        display.event(Event("plan", "smith2027:x", done=0, total=2))
+        display.event(Event("started", "smith2027:x", "main", 0, done=0, total=2))
+        display.event(Event("failed", "smith2027:x", "main", 0, done=1, total=2, text="boom", detail="line 7"))
+        display.event(Event("claim", "smith2027:x", done=2, total=2, result=RESULT))
+    return screen.getvalue()
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_run_is_shown(terminal):
+    shown = _run(terminal)
+    for word in ("smith2027:x", "boom", "line 7", "REFUTED", "VERIFIED"):
+        assert word in shown
+
+
+def test_the_picture_is_stable_and_loads_nothing():
+    picture = verdict_picture([RESULT.to_json()])
+    assert picture == verdict_picture([RESULT.to_json()])
+    assert "font-face" not in picture and "REFUTED" in picture
+
+
+def test_solutions_are_shown_with_names_and_grounds():
+    mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.9, states=["here", "there"])
+    mixed = Solution(
+        np.array([1.0, 0.0]), np.ones((2, 1)), Certificate("discounted", 0.5), "m", 3, 0.1, reason="why [x]"
+    )
+    screen = io.StringIO()
+    print_solution(Console(file=screen, width=120), mdp, mixed)
+    for word in ("here", "there", "0:1", "within 0.5", "why [x]"):
+        assert word in screen.getvalue()
+    staged = Solution(np.zeros((3, 40)), np.zeros((2, 40), int), Certificate("finite-horizon", 0.0), "b", 2, 0.1)
+    print_solution(Console(file=screen, width=120), mdp.replace(states=None), staged)
+    assert "first decision of 2" in screen.getvalue() and "16 more states" in screen.getvalue()
+
+
+def test_json_has_no_word_for_infinity():
+    record = {"a": np.array([1.0, np.inf]), "b": float("nan"), "c": (np.int64(3), True, None), "d": {1: "x"}}
+    assert json.loads(json.dumps(finite(record), allow_nan=False)) == {
+        "a": [1.0, None],
+        "b": None,
+        "c": [3, True, None],
+        "d": {"1": "x"},
+    }
+
+
+def test_a_lemma_that_raises_is_reported(monkeypatch):
+    import proofs_check.checked
+
+    def broken():
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(proofs_check.checked, "lemmas", lambda keys: {"x:broken": broken})
+    (record,) = check_lemmas()
+    assert record["ok"] is False and "ZeroDivisionError: no" in record["statement"]
