@@ -1,4 +1,52 @@
-"""The referee."""
+"""The referee: from a problem and an answer alone, is the answer's error bound true?
+
+`check` re-derives a certificate, in floating point with a proved bound of its own rounding (`rows`) or in rational
+arithmetic without any tolerance (`rational`); `prove_optimal` decides exactly whether a deterministic policy is
+optimal. Nothing here imports a solver or a kernel. What is trusted: the validation of `mdplab.models`, IEEE
+arithmetic of NumPy (for kind `"soft"` also its `exp` and `log`), and at the exact level integers, `fractions` and
+python-flint.
+
+Formats ------- A `Certificate` has a `kind`, a claimed `gap`, and `data`. All conditions below hold exactly for the
+stored numbers; to pass at the float level each needs a margin, of about `2 gamma_n` times the magnitudes in its
+row, `n` the number of non-zeros. The solution's policy is `(S,)` actions, or `(S, A)` weights on available actions
+whose rows sum to one within 1e-8 and are read as divided by their sums. `value` lies in `[lo, hi]`. The claimed gap
+is at least `max(hi - lo)`, to the last bit. `T v = max_a (r_a + gamma P_a v)` and `T_pi` take the rows as stored,
+`sigma` is a row's sum.
+
+discounted
+    `lo`, `hi` `(S,)`: `lo <= T_pi lo`, `T hi <= hi`, `gamma sigma < 1` in all available rows. Proves `lo <= V^pi <=
+    V* <= hi`.
+evaluation
+    `lo`, `hi` `(S,)`: `lo <= T_pi lo`, `T_pi hi <= hi`, `gamma sigma < 1`. Proves `lo <= V^pi <= hi`; says nothing
+    of V*.
+finite-horizon
+    `lo`, `hi` `(H + 1, S)`; value `(H + 1, S)`; policy with a leading axis H: `lo[H] <= 0 <= hi[H]`, `lo[t] <=
+    T_pi[t] lo[t + 1]`, `T hi[t + 1] <= hi[t]`. Any gamma in [0, 1]. A model without a horizon takes that of the
+    policy.
+total
+    Undiscounted reward until termination, rows read as probabilities `p / sigma`. `lo`, `hi`, `steps` `(S,)`, 0 on
+    terminal states; off them `lo <= r_pi + P_pi lo`, `hi >= r_a + P_a hi`, `steps >= 0` and, by `lower`, `"proper"`
+    (the default): `steps >= 1 + P_pi steps`; `"transient"`: `steps >= 1[lo > 0] + P_pi steps`; and by `upper`,
+    `"nonnegative"`: `hi >= 0`; `"all-proper"`: `steps_all >= 0` `(S,)`, 0 on terminal states, `steps_all >= 1 + P_a
+    steps_all`; `"negative-rewards"`: all rewards off terminal states are negative; `"transient"`: `visits` `(S,)`,
+    0 on terminal states, `scale >= 0`, `visits >= 1[hi < 0] + scale r_a + P_a visits`. Proves `lo <= V^pi` and `V*
+    <= hi` over all policies, those that never terminate among them.
+average
+    Gain, the discount ignored, rows read as probabilities. `gain_lo`, `gain_hi`, `bias_lo`, `bias_hi` `(S,)`, where
+    `bias` stands for either of the last two: `gain_lo <= P_pi gain_lo`, `gain_lo + bias_lo <= r_pi + P_pi bias_lo`,
+    `P_a gain_hi <= gain_hi`, `r_a + P_a bias_hi <= gain_hi + bias_hi`. Unichain or multichain alike. The value is a
+    gain `(S,)` in `[gain_lo, gain_hi]`.
+soft
+    Entropy- or KL-regularised, discounted: `lo`, `hi` `(S,)`, `tau > 0`, `mu_ref` `(S, A)`, not negative, 0 on
+    unavailable actions: `lo <= T_pi lo`, `T hi <= hi` for the operators of `mdplab.certify.soft`, `gamma sigma <
+    1`.
+occupancy
+    A `ConstrainedMDP` (or an MDP with `mu`): `x` `(S, A)`, `hi` `(S,)`, `lam` `(m,)`, `primal_lo`, `primal_hi`,
+    `dual_hi`, `violation`, with the conditions of `mdplab.certify.occupancy`. The policy is x conditioned on the
+    state; the gap is that of `mu . V`.
+exploitability, regularized-gap
+    Matrix and preference games: see `mdplab.certify.games`.
+"""
 
 from mdplab.certify.checker import check
 from mdplab.certify.optimality import OptimalityProof, prove_optimal

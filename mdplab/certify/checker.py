@@ -5,8 +5,9 @@ from typing import Any
 
 from mdplab.certify import kinds, occupancy, soft
 from mdplab.certify.case import Case
+from mdplab.certify.games import check_game
 from mdplab.certify.report import CheckReport, Refused
-from mdplab.models import MDP, ConstrainedMDP, Solution
+from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, Solution
 
 LEVELS = ("float", "exact")
 
@@ -23,7 +24,7 @@ _AS_PROBABILITIES = ("total", "average")
 
 
 def check(
-    problem: MDP | ConstrainedMDP,
+    problem: MDP | ConstrainedMDP | MatrixGame | PreferenceGame,
     solution: Solution,
     *,
     level: str = "float",
@@ -70,8 +71,10 @@ def check(
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; expected one of {LEVELS}")
+    if isinstance(problem, MatrixGame | PreferenceGame):
+        return check_game(problem, solution, level=level)
     if not isinstance(problem, MDP | ConstrainedMDP):
-        raise ValueError(f"problem is a {type(problem).__name__}; expected an MDP or a ConstrainedMDP")
+        raise ValueError(f"problem is a {type(problem).__name__}; expected an MDP, a ConstrainedMDP or a matrix game")
     start = time.perf_counter()
     kind = solution.certificate.kind
     mdp = problem if isinstance(problem, MDP) else problem.mdp

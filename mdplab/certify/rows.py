@@ -157,10 +157,12 @@ class FloatRows:
                 else:
                     weights = at[states]
                     e = np.where(weights > 0, weights * e.reshape(weights.shape), 0.0)
-                    radius = np.where(weights > 0, weights * radius.reshape(weights.shape), 0.0).sum(axis=1)
+                    radius = np.where(weights > 0, radius.reshape(weights.shape), 0.0)
+                    # A product that underflows loses far less than this.
+                    dust = np.where(radius.any(axis=1), _SAFE, 0.0)
+                    radius = (weights * radius).sum(axis=1) + dust
                     # A product, at most A - 1 sums, and the radius's own roundings.
                     radius = (radius + rounding(self.A + 1) * np.abs(e).sum(axis=1)) * (1 + (4 * self.A + 64) * UNIT)
-                    radius = np.where(e.any(axis=1), radius + _SAFE, radius)
                     e = e.sum(axis=1)
                     bad = ~(sign * e >= radius) & (weights > 0).any(axis=1)
             if bad.any():
