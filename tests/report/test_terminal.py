@@ -22,7 +22,7 @@ RESULT = ClaimResult(
 
 def _run(terminal):
     screen = io.StringIO()
-    console = Console(file=screen, force_terminal=terminal, width=120, legacy_windows=False)
+    console = Console(file=screen, force_terminal=terminal, width=120, highlight=False)
     with RunDisplay(console) as display:
         display.event(Event("plan", "smith2027:x", done=0, total=2))
         display.event(Event("started", "smith2027:x", "main", 0, done=0, total=2))
