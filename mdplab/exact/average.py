@@ -36,6 +36,7 @@ import time
 
 import numpy as np
 
+from mdplab.exact.arguments import checked_count, checked_tol
 from mdplab.exact.chains import gain_and_bias
 from mdplab.exact.components import recurrent_classes
 from mdplab.exact.multichain import nested_bounds
@@ -97,8 +98,7 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
     started = time.perf_counter()
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {METHODS}")
-    if not tol > 0:
-        raise ValueError(f"tol is {tol}; expected a number above 0")
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     rows = Rows.of(mdp)
     used, settled = method, False
     if method == "relative_value_iteration" or (method == "auto" and mdp.S > _SMALL):

@@ -75,7 +75,9 @@ def quotient(
 def total_reward(
     q: Quotient, reward: np.ndarray, *, start: np.ndarray | None = None, max_iters: int = 10_000
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Policy iteration with sparse LU from a policy that stops.
+    """Policy iteration with sparse LU from `start`, by default a policy that stops wherever it may, as early as it may.
+
+    `start` must stop with probability 1; values only rise, so that a state which has left stopping never returns.
 
     Returns the value (n,), the choice (n,) of a row or `STOP`, and the number of improvements.
 
@@ -114,8 +116,7 @@ def _improved(
     old[going] = gains[choice[going]]
     tolerance = _NOISE * np.abs(v)
     tolerance[row != STOP] += noise[row[row != STOP]]
-    new = np.where(best > old + tolerance, row, choice)
-    return np.where(q.stop > np.maximum(best, old) + _NOISE * np.abs(v), STOP, new)
+    return np.where(best > old + tolerance, row, choice)
 
 
 def _best_rows(q: Quotient, gains: np.ndarray, groups: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

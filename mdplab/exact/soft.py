@@ -117,7 +117,7 @@ def soft_value_iteration(
     ValueError
         `tau`, `tol` or `reference` out of range.
     SolverFailure
-        The certificate misses `tol`.
+        The certificate misses `tol`, or row sums undo the discount.
 
     Notes
     -----
@@ -210,7 +210,7 @@ def _checked(mdp: MDP, tau: float, reference: Any, name: str) -> tuple[_Soft, np
             raise ValueError(f"reference[{wrong[0]}] sums to {sums[wrong[0]]:.12g}, not 1")
     op = _Soft.of(mdp, tau, mu_ref)
     if not op.shrink < 1:
-        raise ValueError(
+        raise SolverFailure(
             f"gamma is {mdp.gamma!r}, and with the largest row sum the discount is {op.shrink!r}, not below 1"
         )
     return op, mu_ref

@@ -43,6 +43,7 @@ import time
 import numpy as np
 import scipy.sparse as sp
 
+from mdplab.exact.arguments import checked_count, checked_tol
 from mdplab.exact.average import average_reward
 from mdplab.exact.components import end_components, route
 from mdplab.exact.probabilities import Rows
@@ -92,7 +93,8 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
     [-2.0, 0.0]
     """
     started = time.perf_counter()
-    _check_arguments(mdp, tol)
+    _check_model(mdp)
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     rows = Rows.of(mdp)
     usable = rows.alive & ~mdp.terminal[rows.owner]
     free_label, free = end_components(rows.P, rows.owner, usable & (rows.r == 0))
@@ -132,13 +134,11 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
     return Solution(value, policy, certificate, "stochastic_shortest_path", num_iters, seconds, extras={"steps": steps})
 
 
-def _check_arguments(mdp: MDP, tol: float) -> None:
+def _check_model(mdp: MDP) -> None:
     if mdp.gamma != 1:
         raise ValueError(f"gamma is {mdp.gamma:g}; stochastic_shortest_path needs 1, discounted solvers take the rest")
     if mdp.horizon is not None:
         raise ValueError(f"horizon is {mdp.horizon}; stochastic_shortest_path has none, use backward_induction")
-    if not tol > 0:
-        raise ValueError(f"tol is {tol}; expected a number above 0")
 
 
 def _loop_gains(rows: Rows, q: Quotient, label: np.ndarray, inside: np.ndarray, *, needed: bool = False) -> np.ndarray:

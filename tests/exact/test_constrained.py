@@ -90,6 +90,13 @@ def test_a_limit_at_the_least_cost_states_its_violation():
     assert 0 < out.extras["violation"] < 1e-9
 
 
+def test_a_discount_that_row_sums_undo_is_refused():
+    # Rows may sum to 1 + 1e-8: times this gamma no occupancy is bounded.
+    mdp = MDP([[[0.5, 0.500000009]], [[0.5, 0.5]]], [[1.0], [0.0]], 1 - 1e-9, mu=[1.0, 0.0])
+    with pytest.raises(SolverFailure, match="not below 1"):
+        constrained_mdp(ConstrainedMDP(mdp, np.zeros((1, 2, 1)), [1.0]))
+
+
 def test_unavailable_actions_carry_no_mass():
     mdp, costs = garnet(10)
     mask = np.ones((5, 3), dtype=bool)

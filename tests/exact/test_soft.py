@@ -148,6 +148,14 @@ def test_bad_arguments_are_named():
             solver(mdp, tau=1, tol=1e-14)
 
 
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_discount_that_row_sums_undo_is_refused(solver):
+    # Rows may sum to 1 + 1e-8: times this gamma the operator expands.
+    mdp = MDP([[[0.5, 0.500000009]], [[0.5, 0.5]]], [[1.0], [0.0]], 1 - 1e-9)
+    with pytest.raises(SolverFailure, match="not below 1"):
+        solver(mdp, tau=1.0)
+
+
 @pytest.mark.parametrize(("name", "change"), [("lo", 1e-7), ("hi", -1e-7)])
 def test_the_ball_check_sees_a_broken_bound(name, change):
     mdp, _ = garnet(6)
