@@ -1,8 +1,8 @@
 """What a lemma returns: a fact that exact arithmetic has checked, with the number that decides it.
 
 A module `proofs_check/<key>.py` holds the lemmas of one paper, functions `lemma_<name>() -> Checked` that need no
-argument; claims cite them as `<key>:<name>`. `FALSIFIED` there maps each name to arguments that make the statement false:
-with them the lemma must fail.
+argument; claims cite them as `<key>:<name>`. `FALSIFIED` there maps each name to arguments that make the statement
+false: with them the lemma must fail.
 """
 
 import importlib

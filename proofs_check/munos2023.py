@@ -8,7 +8,7 @@ import sympy
 
 from proofs_check.checked import Checked
 
-# Arguments that make each statement false: a sign, a constant, the wrong proximal centre, self-play (which has no bias).
+# Arguments that make each statement false: a sign, constants, the wrong proximal centre, self-play (without bias).
 FALSIFIED = {
     "three_point": {"sign": -1},
     "energy": {"centre": "pi"},

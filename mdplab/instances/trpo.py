@@ -15,8 +15,8 @@ def trpo_tight(alpha: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.nd
     """The MDP on which the TRPO bound is attained as alpha -> 0, with the policy and the changed policy.
 
     State 0 (start): two actions stay, with rewards -eps and +eps; the third leaves for state 1 with reward +eps.
-    State 1 is absorbing, with rewards +eps and -eps (the third action repeats the first). The policy is (1/2, 1/2, 0) in
-    both; the changed one moves alpha from the first action to the third in state 0, to the second in state 1.
+    State 1 is absorbing, with rewards +eps and -eps (the third action repeats the first). The policy is (1/2, 1/2, 0)
+    in both; the changed one moves alpha from the first action to the third in state 0, to the second in state 1.
 
     Parameters
     ----------
@@ -67,8 +67,8 @@ def trpo_tight_shortfall(alpha: float, gamma: float, eps: float = 1.0) -> float:
 def greedy_tight(gamma: float, eps: float = 1.0) -> tuple[MDP, np.ndarray]:
     """The MDP on which the bound for greedy mixtures, with constant 1, is attained for every weight; and its policy.
 
-    State 0 (start): the first action stays with reward 0, the second leaves with reward eps for the absorbing state 1, of
-    reward 0. The policy stays.
+    State 0 (start): the first action stays with reward 0, the second leaves with reward eps for the absorbing state 1,
+    of reward 0. The policy stays.
 
     Examples
     --------
@@ -92,11 +92,11 @@ def greedy_tight_shortfall(alpha: float, gamma: float, eps: float = 1.0) -> floa
     return eps * gamma * alpha**2 / ((1 - gamma) * (1 - gamma + gamma * alpha))
 
 
-def rare_state(leave: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.ndarray]:
-    """`trpo_tight` with a policy that leaves with probability `leave`: state 1 is rare, but is reached.
+def rare_state(leave: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.ndarray, np.ndarray]:
+    """A variant of `trpo_tight` whose state 1 is rare but reached: a large change there hardly shows in averages.
 
-    The policy is ((1 - leave) / 2, (1 - leave) / 2, leave) in state 0 and (1/2, 1/2, 0) in state 1, where rewards of
-    state 0 are shifted so that V = 0 and the advantages are -eps, +eps (up to `leave`) and +eps.
+    The policy leaves state 0 with probability `leave`; the changed one moves leave / 64 from the first action to the
+    third in state 0, and 3/16 from the first to the second in state 1.
 
     Parameters
     ----------
@@ -107,10 +107,15 @@ def rare_state(leave: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.nd
     eps : float > 0
         Largest |advantage|.
 
+    Returns
+    -------
+    (MDP, array (2, 3), array (2, 3))
+        Problem, policy ((1 - leave) / 2, (1 - leave) / 2, leave), (1/2, 1/2, 0), and the changed policy.
+
     Source
     ------
-    Derived here: a change at a rare state hardly shows in an average over states, but its loss is of first order in how
-    much more often the state is reached.
+    Derived here: what is lost is the product of the changes at the two states, while the square of the larger one enters
+    an average over states with the small weight of state 1.
 
     Examples
     --------
@@ -120,8 +125,9 @@ def rare_state(leave: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.nd
     if not 0 < leave < 1 / 3:
         raise ValueError(f"leave is {leave}; expected in (0, 1/3)")
     mdp, _, _ = trpo_tight(0.0, gamma, eps)
-    high = eps * (1 - 3 * leave) / (1 - leave)
     r = mdp.r.copy()
-    # (1 - leave)/2 (-eps + high) + leave eps = 0.
-    r[0, STAY_HIGH] = high
-    return mdp.replace(r=r), np.array([[(1 - leave) / 2, (1 - leave) / 2, leave], [0.5, 0.5, 0.0]])
+    # V = 0 in state 0: (1 - leave)/2 (-eps + high) + leave eps = 0.
+    r[0, STAY_HIGH] = eps * (1 - 3 * leave) / (1 - leave)
+    pi = np.array([[(1 - leave) / 2, (1 - leave) / 2, leave], [0.5, 0.5, 0.0]])
+    change = np.array([[-leave / 64, 0.0, leave / 64], [-0.1875, 0.1875, 0.0]])
+    return mdp.replace(r=r), pi, pi + change
