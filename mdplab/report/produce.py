@@ -116,6 +116,7 @@ def _draw(paper: Any, name: str, card: Any, columns: dict[str, Any], record: dic
         name=f"{paper.key}/{name}",
         kind=card.kind,
         title=card.title,
+        xlabel=card.xlabel,
         ylabel=card.ylabel,
         labels=card.labels,
         footer=f"{claim.id}, {claim.theorem}: {said}{tight}",
