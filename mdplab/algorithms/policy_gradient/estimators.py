@@ -6,7 +6,7 @@ r"""Estimates of the gradient of J_H: REINFORCE and GPOMDP from given trajectori
 Both are unbiased for the gradient of J_H = E sum_{t<H} gamma^t r_t. The power of gamma is that of absolute time h; with
 gamma^(h-t) the estimate is that of another, undiscounted, weighting of states.
 
-Source: Fatkhullin, Barakat, Kireeva, He (2023), section 2 (GPOMDP); Williams (1992); Baxter, Bartlett (2001).
+Source: Fatkhullin, Barakat, Kireeva, He (2023) (GPOMDP); Williams (1992); Baxter, Bartlett (2001).
 """
 
 from dataclasses import dataclass

@@ -9,8 +9,8 @@ opposite amounts: (1 - eta)(grad J(theta_{t-1}) - grad J(theta_t)) + eta (grad J
 is left is noise of size eta^(1/2) and a term of second order, L_h gamma^2 / eta^2; eta ~ t^(-4/5) balances the two at
 t^(-2/5).
 
-Source: Fatkhullin, Barakat, Kireeva, He (ICML 2023, arXiv 2302.01734), algorithm 1 (N-PG-IGT) and its theorem. One
-trajectory per iteration.
+Source: Fatkhullin, Barakat, Kireeva, He (ICML 2023, arXiv 2302.01734), algorithm N-PG-IGT and its
+theorem. One trajectory per iteration.
 """
 
 import numpy as np
