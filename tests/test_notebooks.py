@@ -33,6 +33,13 @@ def test_no_long_functions_and_committed_executed(path):
     assert errors == []
 
 
+def test_the_walk_through_shows_each_verdict_that_it_talks_of():
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(house.ROOT / "notebooks" / "01_add_a_paper.ipynb", as_version=4)
+    said = [out.text for cell in notebook.cells if cell.cell_type == "code" for out in cell.outputs if "text" in out]
+    assert [text.split()[0] for text in said if text.split()[0].isupper()] == ["REFUTED", "INVALID-CHECK"]
+
+
 def test_a_failing_cell_is_named(tmp_path):
     from mdplab.report.scaffold import notebook_text
 
