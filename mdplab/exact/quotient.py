@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import bicgstab, splu
 
 from mdplab.exact.components import distances, route
 from mdplab.models import SolverFailure
@@ -18,6 +18,8 @@ from mdplab.models import SolverFailure
 STOP = -1
 _NOISE = 16 * 2.0**-53
 _SWEEPS = 50
+# States above which an iterative solve is tried before a factorisation.
+_KRYLOV = 20_000
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -137,9 +139,15 @@ def policy_total(q: Quotient, reward: np.ndarray, choice: np.ndarray) -> np.ndar
 
 
 def transient_solve(Q: sp.csr_array, b: np.ndarray) -> np.ndarray:
-    """The solution of `x = b + Q x` for a chain that leaves its states, by sparse LU and one refinement."""
+    """The solution of `x = b + Q x` for a chain that leaves its states, by refined sparse LU or BiCGSTAB."""
     if len(b) == 0:
         return b.copy()
+    if len(b) > _KRYLOV:
+        # Factors of a large graph without geometry fill up; chains that leave soon need few products instead.
+        A = sp.csr_array(sp.eye_array(len(b)) - Q)
+        x, _ = bicgstab(A, b, rtol=1e-14, atol=0.0, maxiter=40)
+        if np.abs(b - A @ x).max() <= 1e-14 * max(np.abs(b).max(), np.abs(x).max()):
+            return x
     A = sp.csc_array(sp.eye_array(len(b)) - Q)
     try:
         lu = splu(A)

@@ -86,6 +86,9 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
     value of the same problem with every reward raised by a multiple of the rounding error, the lower bound lowers
     it by the policy's expected number of steps times such a multiple.
 
+    A policy that rests for ever in states without reward is worth what it has earned until then. Where a model checker
+    counts never reaching the goal as an infinite cost, charge a cost for every step off the goal.
+
     Examples
     --------
     >>> mdp = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[-1.0], [0.0]], 1.0)

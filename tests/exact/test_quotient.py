@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mdplab.exact.quotient import STOP, Quotient, _repaired, policy_total, quotient, total_reward
+from mdplab.exact.quotient import STOP, Quotient, _repaired, policy_total, quotient, total_reward, transient_solve
 from mdplab.models import SolverFailure
 
 
@@ -53,3 +53,13 @@ def test_collapse_keeps_rows_and_counts_mass_that_ends():
     assert q.ends.tolist() == [False, True]
     assert q.origin.tolist() == [1, 2]
     assert q.stop.tolist() == [0, -np.inf]
+
+
+def test_a_large_chain_without_geometry_is_solved_by_products():
+    # Every state leaves with probability 1/20, so the expected stay is 20 wherever the rest goes; LU would fill up.
+    n = 25_000
+    rng = np.random.default_rng(2601)
+    columns = rng.integers(n, size=4 * n)
+    Q = sp.csr_array((np.full(4 * n, 0.95 / 4), (np.repeat(np.arange(n), 4), columns)), shape=(n, n))
+    # Rounding of 40 products whose condition is 20.
+    np.testing.assert_allclose(transient_solve(Q, np.ones(n)), 20, rtol=1e-12)
