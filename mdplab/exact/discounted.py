@@ -73,6 +73,18 @@ class Watch:
         return self._waited > self._patience or (self.best.floor > self.tol and self.best.gap < 3 * self.best.floor)
 
 
+class SlowChain(SolverFailure):
+    """Sweeps would take longer than their budget; `value` is what they reached."""
+
+    def __init__(self, message: str, value: np.ndarray) -> None:
+        super().__init__(message)
+        self.value = value
+
+
+# By then the transient of a chain has passed, and its rate of mixing shows.
+_PATIENT_SWEEPS = 30
+
+
 def finish(name: str, best: Bracket, iterations: int, start: float, **more) -> Solution:
     """The Solution of a bracket."""
     seconds = time.perf_counter() - start
@@ -145,10 +157,10 @@ def value_iteration(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1_000_000, 
 
 
 def gauss_seidel(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1_000_000, progress: bool = False) -> Solution:
-    """Optimal value by sweeps that use each new value at once, in the order of the states.
+    """Optimal value by sweeps that use each new value at once, backward and forward through the states in turn.
 
-    Parameters and errors are those of `value_iteration`. The iterates increase or decrease with the model's own order,
-    so it is fast where rewards flow against that order, and the bracket of a plain backup certifies the end.
+    Parameters and errors are those of `value_iteration`. One of the two directions carries rewards along the flow of
+    the model, so that a path through many states, as in a grid, costs one sweep for each time that it turns back.
 
     Source
     ------
@@ -163,30 +175,54 @@ def gauss_seidel(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1_000_000, pro
     require_discounted(mdp, "gauss_seidel")
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     start, op = time.perf_counter(), Bellman.of(mdp)
+    best, count = swept_in_order(op, tol, max_iters, progress=progress)
+    return finish("gauss_seidel", best, count, start)
+
+
+def swept_in_order(
+    op: Bellman, tol: float, max_iters: int, *, budget: float = np.inf, progress: bool = False
+) -> tuple[Bracket, int]:
+    """The bracket that Gauss-Seidel sweeps reach, within `tol`, and their number; else SolverFailure.
+
+    SlowChain, with the value reached, as soon as more than `budget` sweeps are needed.
+    """
     watch = Watch(op, tol)
     v, pi = first_value(op)
     out = np.empty_like(v)
-    previous = np.inf
-    period = 16
+    final, changes, check = 0.5 * tol * (1 - op.gamma), [], 1
     with Progress("gauss_seidel", tol, progress) as line:
         for i in range(1, max_iters + 1):
-            if op.is_sparse:
-                change = gauss_seidel_csr(op.P.data, op.P.indices, op.P.indptr, op.r, op.actions, op.gamma, v)
-            else:
-                change = gauss_seidel_dense(op.P, op.r, op.actions, op.gamma, v)
-            ratio = min(op.gamma, change / previous) if previous > 0 else 0.0
-            previous = change
-            if change * ratio > tol * (1 - ratio) and i % period and i < max_iters:
+            changes.append(_sweep_in_order(op, v, i % 2 == 1))
+            if i < max_iters and i != check:
                 continue
             low, high = op.backup(v, out, pi)
             line.update(watch.bound(low, high))
-            if watch.ready(low, high, 1.0) or i == max_iters:
-                if watch.certify(out.copy(), low, high):
-                    return finish("gauss_seidel", watch.best, i, start)
+            if (watch.ready(low, high, 1.0) or i == max_iters) and watch.certify(out.copy(), low, high):
+                return watch.best, i
             if watch.hopeless:
                 break
-            period = max(16, i // 8)
+            if low * high > 0 and high - low < 0.5 * max(abs(low), abs(high)):
+                # What is left is nearly constant, which sweeps only discount: take it off at once.
+                v = out + op.gamma * 0.5 * (low + high) / (1 - op.gamma)
+                out = np.empty_like(v)
+                changes.clear()
+            # Two directions make one step of the method.
+            ratio = (changes[-1] / changes[-5]) ** 0.25 if len(changes) >= 5 and changes[-5] > 0 else 0.0
+            left = math.log(final / changes[-1]) / math.log(ratio) if 0 < ratio < 1 and changes[-1] > final else 0.0
+            if i >= _PATIENT_SWEEPS and (i + left > budget or ratio >= 1):
+                raise SlowChain(f"after {i} sweeps in order the change shrinks by a factor {ratio:.4g} a sweep", v)
+            check = i + int(min(max(2.0, 0.9 * left), 16 + i // 2))
     raise failure(op, watch.best, tol, "gauss_seidel", f"{i} sweeps")
+
+
+def _sweep_in_order(op: Bellman, v: np.ndarray, backward: bool) -> float:
+    """One Gauss-Seidel sweep of v in place; the largest change."""
+    if op.is_sparse:
+        P = op.P
+        low, high = gauss_seidel_csr(P.data, P.indices, P.indptr, op.r, op.actions, op.gamma, backward, v)
+    else:
+        low, high = gauss_seidel_dense(op.P, op.r, op.actions, op.gamma, backward, v)
+    return max(abs(low), abs(high))
 
 
 def modified_policy_iteration(
@@ -232,10 +268,6 @@ def modified_policy_iteration(
     return finish("modified_policy_iteration", best, count, start)
 
 
-class SlowChain(SolverFailure):
-    """Sweeps would take longer than their budget; the message says how long."""
-
-
 def swept_policies(
     op: Bellman, tol: float, max_iters: int, limit: int | None, *, budget: float = np.inf, progress: bool = False
 ) -> tuple[Bracket, int]:
@@ -257,21 +289,18 @@ def swept_policies(
             spent += count
             if span > final and spent - math.log(span / final) / math.log(min(ratio, 1 - 1e-15)) > budget:
                 raise SlowChain(
-                    f"after {spent} sweeps the span of the residual shrinks by a factor {ratio:.4g} a sweep, "
-                    f"too slow for {budget} sweeps"
+                    f"after {spent} sweeps the span of the residual shrinks by a factor {ratio:.4g} a sweep", v
                 )
             low, high = op.backup(v, out, pi)
             v, out = out, v
             line.update(watch.bound(low, high))
             if (watch.ready(low, high, ratio) or i == max_iters) and watch.certify(v, low, high):
                 return watch.best, i
+            if budget < np.inf and i >= _PATIENT_SWEEPS:
+                raise SlowChain(f"the policy still changed after {i} improvements", v)
             if watch.hopeless:
                 break
     raise failure(op, watch.best, tol, "modified_policy_iteration", f"{i} improvements and {spent} sweeps")
-
-
-# By then the transient of a chain has passed, and its rate of mixing shows.
-_PATIENT_SWEEPS = 30
 
 
 def _sweep_policy(op, v, out, scratch, target, most) -> tuple[np.ndarray, np.ndarray, int, float, float]:

@@ -92,8 +92,21 @@ def policy_iteration(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1000, prog
     require_discounted(mdp, "policy_iteration")
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     start, op = time.perf_counter(), Bellman.of(mdp)
+    best, count = factorised_policies(op, tol, max_iters, progress=progress)
+    return finish("policy_iteration", best, count, start)
+
+
+def factorised_policies(
+    op: Bellman, tol: float, max_iters: int, *, start_value: np.ndarray | None = None, progress: bool = False
+) -> tuple[Bracket, int]:
+    """The bracket that policy iteration reaches, within `tol`, and its evaluations; else SolverFailure.
+
+    The first policy is greedy for `start_value`, or for the reward.
+    """
     watch = Watch(op, tol)
     _, pi = first_value(op)
+    if start_value is not None:
+        op.backup(start_value, np.empty(op.S), pi)
     with Progress("policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):
             v = solve_policy(op.on_policy(pi))
@@ -102,11 +115,11 @@ def policy_iteration(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 1000, prog
             if not gained:
                 break
             if watch.ready(low, high, 1.0) and watch.certify(out, low, high):
-                return finish("policy_iteration", watch.best, i, start)
+                return watch.best, i
     best = settle(op, v, tol)
     if best.gap > tol:
         raise failure(op, best, tol, "policy_iteration", f"{i} improvements")
-    return finish("policy_iteration", best, i, start)
+    return best, i
 
 
 _INNER = {"bicgstab": spla.bicgstab, "gmres": spla.gmres}
@@ -158,16 +171,23 @@ def inexact_policy_iteration(
     if inner not in _INNER:
         raise ValueError(f"inner is {inner!r}; expected one of {sorted(_INNER)}")
     start, op = time.perf_counter(), Bellman.of(mdp)
-    best, count = krylov_policies(op, tol, max_iters, inner, progress)
+    best, count = krylov_policies(op, tol, max_iters, inner, progress=progress)
     return finish("inexact_policy_iteration", best, count, start)
 
 
 def krylov_policies(
-    op: Bellman, tol: float, max_iters: int, inner: str = "bicgstab", progress: bool = False
+    op: Bellman,
+    tol: float,
+    max_iters: int,
+    inner: str = "bicgstab",
+    *,
+    start_value: np.ndarray | None = None,
+    progress: bool = False,
 ) -> tuple[Bracket, int]:
     """The bracket that inexact policy iteration reaches, within `tol`, and its improvements; else SolverFailure."""
     watch = Watch(op, tol, patience=30)
     v, pi = first_value(op)
+    v = v if start_value is None else start_value.copy()
     out = np.empty_like(v)
     with Progress("inexact_policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):

@@ -7,8 +7,10 @@ from importlib import import_module
 from typing import Any
 
 from mdplab.exact.arguments import checked_tol
-from mdplab.exact.discounted import finish, swept_policies
+from mdplab.exact.bracket import Bracket
+from mdplab.exact.discounted import finish, swept_in_order, swept_policies
 from mdplab.exact.operator import Bellman
+from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
 from mdplab.models import MDP, Solution, SolverFailure
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
@@ -27,6 +29,8 @@ _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
 # Sweeps of a policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
 _FEW_SWEEPS = 300
+# Sweeps in order cost a backup each; the second number holds where a factorisation does not fit.
+_ORDERED_SWEEPS = (1000, 3000)
 # States up to which a factorisation of I - gamma P_pi fits in the time of the alternatives.
 _LU_DENSE, _LU_SPARSE = 3000, 50_000
 
@@ -95,28 +99,40 @@ def _solver(name: str) -> Callable[..., Solution]:
 
 
 def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
-    """Sweeps if the chain mixes, which their own first rounds show; else a factorisation or a Krylov method."""
-    start = time.perf_counter()
-    try:
-        best, count = swept_policies(Bellman.of(mdp), tol, 1000, None, budget=_FEW_SWEEPS, progress=progress)
-        reason = "modified_policy_iteration: the chain mixes fast, so that cheap sweeps under few policies suffice"
-        return finish("modified_policy_iteration", best, count, start, reason=reason)
-    except SolverFailure as error:
-        if "least that can be certified" in str(error):
-            raise
-        trouble = [str(error)]
-    if mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE):
-        order, size = ["policy_iteration", "inexact_policy_iteration"], "small enough to factorise"
-    else:
-        order, size = ["inexact_policy_iteration", "policy_iteration"], "too large to factorise"
-    for name in [*order, "value_iteration"]:
+    """Sweeps if the chain mixes, or if its states are in a good order, which their own first rounds show; else PI."""
+    start, op = time.perf_counter(), Bellman.of(mdp)
+    small = mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE)
+    by_lu = (
+        "policy_iteration",
+        f"the chain is slow and {mdp.S} states are few enough to factorise",
+        factorised_policies,
+    )
+    by_krylov = ("inexact_policy_iteration", "the chain is slow and large", krylov_policies)
+    plan = [
+        ("modified_policy_iteration", "the chain mixes fast, so that cheap sweeps under few policies suffice", _mix),
+        ("gauss_seidel", "sweeps in the order of the states carry rewards far", _order),
+        *([by_lu, by_krylov] if small else [by_krylov, by_lu]),
+        ("value_iteration", "nothing else was left", lambda op, tol, _, **more: swept_policies(op, tol, 10**6, 1)),
+    ]
+    trouble, value = [], None
+    for name, reason, method in plan:
         try:
-            answer = _solver(name)(mdp, tol=tol, progress=progress)
+            more = {} if value is None or method in (_mix, _order) else {"start_value": value}
+            best, count = method(op, tol, 10_000, progress=progress, **more)
         except SolverFailure as error:
             trouble.append(str(error))
             if "least that can be certified" in str(error):
                 break
+            value = getattr(error, "value", value)
             continue
-        reason = f"{name}: the chain is slow and {size} ({'; '.join(trouble)})"
-        return dataclasses.replace(answer, reason=reason, seconds=time.perf_counter() - start)
+        return finish(name, best, count, start, reason="; ".join([f"{name}: {reason}", *trouble]))
     raise SolverFailure("; ".join(trouble))
+
+
+def _mix(op: Bellman, tol: float, max_iters: int, *, progress: bool) -> tuple[Bracket, int]:
+    return swept_policies(op, tol, max_iters, None, budget=_FEW_SWEEPS, progress=progress)
+
+
+def _order(op: Bellman, tol: float, max_iters: int, *, progress: bool) -> tuple[Bracket, int]:
+    small = op.S <= (_LU_SPARSE if op.is_sparse else _LU_DENSE)
+    return swept_in_order(op, tol, max_iters, budget=_ORDERED_SWEEPS[not small], progress=progress)

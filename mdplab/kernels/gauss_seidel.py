@@ -6,33 +6,36 @@ from mdplab.kernels._jit import kernel
 
 
 @kernel
-def gauss_seidel_csr(data, indices, indptr, r, actions, gamma, v):
-    """v(s) = max_a (r + gamma P v)(s, a), state after state, in place; returns the largest change.
+def gauss_seidel_csr(data, indices, indptr, r, actions, gamma, backward, v):
+    """v(s) = max_a (r + gamma P v)(s, a), state after state, in place; returns the least and the largest change.
 
-    data, indices (nnz,), indptr (S * A + 1,), r and actions (S, A), v (S,).
+    data, indices (nnz,), indptr (S * A + 1,), r and actions (S, A), v (S,); from the last state on if backward.
     """
     S, A = r.shape
-    change = 0.0
-    for s in range(S):
+    low, high = np.inf, -np.inf
+    for i in range(S):
+        s = S - 1 - i if backward else i
         best = -np.inf
         for a in range(A):
-            if actions[s, a]:
-                row = s * A + a
-                total = 0.0
-                for k in range(indptr[row], indptr[row + 1]):
-                    total += data[k] * v[indices[k]]
-                best = max(best, r[s, a] + gamma * total)
-        change = max(change, abs(best - v[s]))
+            row = np.uint64(s * A + a)
+            total = 0.0
+            for k in range(np.uint64(indptr[row]), np.uint64(indptr[row + np.uint64(1)])):
+                total += data[k] * v[np.uint64(indices[k])]
+            q = r[s, a] + gamma * total
+            best = q if (q > best) & actions[s, a] else best
+        low = min(low, best - v[s])
+        high = max(high, best - v[s])
         v[s] = best
-    return change
+    return low, high
 
 
 @kernel
-def gauss_seidel_dense(P, r, actions, gamma, v):
+def gauss_seidel_dense(P, r, actions, gamma, backward, v):
     """As `gauss_seidel_csr`, from a dense P (S * A, S)."""
     S, A = r.shape
-    change = 0.0
-    for s in range(S):
+    low, high = np.inf, -np.inf
+    for i in range(S):
+        s = S - 1 - i if backward else i
         best = -np.inf
         for a in range(A):
             if actions[s, a]:
@@ -41,6 +44,7 @@ def gauss_seidel_dense(P, r, actions, gamma, v):
                 for t in range(S):
                     total += row[t] * v[t]
                 best = max(best, r[s, a] + gamma * total)
-        change = max(change, abs(best - v[s]))
+        low = min(low, best - v[s])
+        high = max(high, best - v[s])
         v[s] = best
-    return change
+    return low, high

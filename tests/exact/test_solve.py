@@ -31,22 +31,36 @@ def test_fast_chains_are_swept_and_slow_ones_factorised():
     assert fast.method == "modified_policy_iteration"
     assert "mixes fast" in fast.reason
     assert slow.method == "policy_iteration"
-    assert "slow and small enough" in slow.reason
+    assert "few enough to factorise" in slow.reason
 
 
 def test_large_slow_chains_take_a_krylov_method(monkeypatch):
     monkeypatch.setattr(module, "_LU_SPARSE", 100)
     answer = exact.solve(_ring(400, 0.999))
     assert answer.method == "inexact_policy_iteration"
-    assert "too large to factorise" in answer.reason
+    assert "the chain is slow and large" in answer.reason
+
+
+def test_grids_are_swept_in_order():
+    """Moves right or down pay at the last cell: one sweep against the flow knows everything."""
+    n = 30
+    cell = np.arange(n * n).reshape(n, n)
+    to = np.stack([np.c_[cell[:, 1:], cell[:, -1:]].ravel(), np.r_[cell[1:], cell[-1:]].ravel()], axis=1)
+    r = np.zeros((n * n, 2))
+    r[[n * n - 2, n * n - 1 - n], [0, 1]] = 1.0
+    answer = exact.solve(MDP(np.eye(n * n)[to], r, 0.999).sparse())
+    assert answer.method == "gauss_seidel"
+    steps = 2 * (n - 1) - np.add.outer(np.arange(n), np.arange(n)).ravel()
+    expected = np.where(steps > 0, 0.999 ** (steps - 1.0), 0.0)
+    # Powers are rounded once a step.
+    assert np.abs(answer.value - expected).max() <= answer.certificate.gap + 1e-14
 
 
 def test_a_solver_that_fails_is_replaced(monkeypatch):
-    def fails(mdp, **_):
+    def fails(op, tol, max_iters, **_):
         raise SolverFailure("out of memory")
 
-    real = module._solver
-    monkeypatch.setattr(module, "_solver", lambda name: fails if name == "policy_iteration" else real(name))
+    monkeypatch.setattr(module, "factorised_policies", fails)
     answer = exact.solve(_ring(400, 0.999))
     assert answer.method != "policy_iteration"
     assert "out of memory" in answer.reason

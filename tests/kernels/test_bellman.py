@@ -116,26 +116,28 @@ def test_rows_of_a_policy(mdp):
     np.testing.assert_array_equal(one.r[:, 0], mdp.r[np.arange(mdp.S), pi])
 
 
+@pytest.mark.parametrize("backward", [False, True])
 @settings(max_examples=30)
-@given(models())
-def test_gauss_seidel_uses_each_value_at_once(mdp):
+@given(mdp=models())
+def test_gauss_seidel_uses_each_value_at_once(backward, mdp):
     v = np.linspace(-1.0, 2.0, mdp.S)
     expected = v.copy()
-    for s in range(mdp.S):
+    for s in range(mdp.S)[:: -1 if backward else 1]:
         expected[s] = _backup(mdp, expected)[s].max()
-    dense, sparse = mdp.dense(), mdp.sparse()
-    P = sparse.P
+    dense, P = mdp.dense().P.reshape(-1, mdp.S), mdp.sparse().P
+    rest = mdp.r, mdp.actions, mdp.gamma, backward
     for sweep in (gauss_seidel.gauss_seidel_csr, gauss_seidel.gauss_seidel_csr.py_func):
         new = v.copy()
-        change = sweep(P.data, P.indices, P.indptr, mdp.r, mdp.actions, mdp.gamma, new)
+        low, high = sweep(P.data, P.indices, P.indptr, *rest, new)
         # Sums of at most four products of numbers up to 6.
         np.testing.assert_allclose(new, expected, atol=1e-13)
-        assert change == np.abs(new - v).max()
+        assert (low, high) == ((new - v).min(), (new - v).max())
     for sweep in (gauss_seidel.gauss_seidel_dense, gauss_seidel.gauss_seidel_dense.py_func):
         new = v.copy()
-        sweep(dense.P.reshape(-1, mdp.S), mdp.r, mdp.actions, mdp.gamma, new)
+        low, high = sweep(dense, *rest, new)
         # As above.
         np.testing.assert_allclose(new, expected, atol=1e-13)
+        assert (low, high) == ((new - v).min(), (new - v).max())
 
 
 def test_small_models_agree_with_their_python_twin():
