@@ -1,6 +1,8 @@
 """The command line as a shell sees it: exit codes, one-line errors, JSON on standard output and nothing else there."""
 
 import json
+import socket
+import sqlite3
 import sys
 
 import numpy as np
@@ -132,3 +134,42 @@ def test_an_unexpected_verdict_is_exit_code_one(shell, tmp_path, monkeypatch):
     assert code == 1 and "not as expected" in out
     record = json.loads((tmp_path / "verdicts.json").read_text())
     assert record["ok"] is False and record["results"][0]["expected"] == "REFUTED"
+
+
+def test_a_malformed_card_is_named_by_file_and_line(shell, tmp_path, monkeypatch):
+    shell("new", "smith2027")
+    card = tmp_path / "smith2027.toml"
+    lines = card.read_text().splitlines()
+    number = next(i for i, line in enumerate(lines, start=1) if line.startswith("gamma"))
+    card.write_text("\n".join(line.replace("gamma", "gama") for line in lines) + "\n")
+    monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
+    code, out, err = shell("verify", "smith2027")
+    assert (code, out) == (2, "")
+    assert f"smith2027.toml:{number}: profiles.quick.gama is unknown; expected one of" in err
+    assert not (tmp_path / ".mdplab").exists()
+
+
+def test_a_store_from_a_newer_version_is_refused(shell, tmp_path, monkeypatch):
+    shell("new", "smith2027")
+    monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
+    newer = tmp_path / "newer.sqlite"
+    with sqlite3.connect(newer) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    before = newer.read_bytes()
+    code, out, err = shell("verify", "smith2027", "--workers", "1", "--store", newer)
+    assert (code, out) == (2, "")
+    assert "newer.sqlite has format 99, written by a newer mdplab" in err
+    assert newer.read_bytes() == before
+
+
+def test_no_scheduler_at_that_address(shell, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    shell("new", "smith2027")
+    monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    code, out, err = shell("verify", "smith2027", "--scheduler", f"tcp://127.0.0.1:{port}")
+    assert (code, out) == (2, "")
+    assert f"tcp://127.0.0.1:{port}" in err and err.count("\n") == 1
