@@ -43,7 +43,7 @@ def test_large_slow_chains_take_a_krylov_method(monkeypatch):
 
 def test_grids_are_swept_in_order():
     """Moves right or down pay at the last cell: one sweep against the flow knows everything."""
-    n = 30
+    n = 60
     cell = np.arange(n * n).reshape(n, n)
     to = np.stack([np.c_[cell[:, 1:], cell[:, -1:]].ravel(), np.r_[cell[1:], cell[-1:]].ravel()], axis=1)
     r = np.zeros((n * n, 2))
