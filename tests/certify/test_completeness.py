@@ -128,7 +128,8 @@ def test_the_gap_is_the_width_of_the_bounds_rounded_up():
     rng = np.random.default_rng([905])
     for _ in range(50):
         mdp = by_hand.discounted_model(rng, gamma=0.9)
-        answer = by_hand.discounted(mdp, extra=rng.random())
+        # Wide bounds, so that hi - lo is rounded.
+        answer = by_hand.discounted(mdp, extra=1e13 * rng.random())
         lo, hi = answer.certificate.data["lo"], answer.certificate.data["hi"]
         exact = max(Fraction(float(b)) - Fraction(float(a)) for a, b in zip(lo, hi))
         gap = Fraction(check(mdp, answer).gap)

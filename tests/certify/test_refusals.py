@@ -95,6 +95,11 @@ def raised_lo(mdp, answer):
     return edit(answer, lo=lo, value=hi)
 
 
+def unavailable_weight(mdp, answer):
+    s, a = np.argwhere(~mdp.actions)[0]
+    return weighted(mdp, answer, set_at((s, a), 1e-9))
+
+
 WRONG = {
     "wrong discount": (wrong_discount, "fails at state"),
     "transposed kernel": (transposed_kernel, "fails at state"),
@@ -111,6 +116,7 @@ WRONG = {
     "lo raised at one state": (raised_lo, "lo <= T_pi lo fails at state 0"),
     "hi lowered at one state": (lambda m, a: with_entry("hi", 3, a.certificate.data["lo"][3] - 1e-6)(m, a), "at (3,)"),
     "unavailable action": (unavailable, "policy chooses an unavailable action in state"),
+    "weight on an unavailable action": (unavailable_weight, "chooses an unavailable action"),
     "no such action": (lambda m, a: edit(a, policy=np.full(6, 3)), "is 3, no action"),
     "negative action": (lambda m, a: edit(a, policy=np.full(6, -1)), "is -1, no action"),
     "policy of another shape": (lambda m, a: edit(a, policy=np.zeros(5, dtype=int)), "policy has shape (5,)"),
@@ -190,6 +196,7 @@ TOTAL = {
     "too few steps": (lambda d: {"steps": d["steps"] / 1.01}, "steps >= 1 + P_pi steps fails"),
     "negative steps": (lambda d: {"steps": -d["steps"]}, "steps >= 0 fails"),
     "too few steps for all": (lambda d: {"steps_all": d["steps"] / 1.1}, "steps_all >= 1 + P steps_all fails"),
+    "negative steps for all": (lambda d: {"steps_all": -d["steps_all"]}, "steps_all >= 0 fails"),
     "no reason": (lambda d: {"upper": "because"}, "upper is 'because'"),
     "another reason": (lambda d: {"upper": "nonnegative"}, "hi >= 0 fails"),
     "visits without evidence": (lambda d: {"upper": "transient", "visits": 0 * d["lo"], "scale": 0.0}, "visits >= 1"),
@@ -321,5 +328,49 @@ def test_limits_are_part_of_the_problem(level):
     assert report.ok and "limits are met up to 0.0011" in report.speaks_about
     wide = edit(answer, dual_hi=answer.certificate.data["dual_hi"] + 1e-3)
     assert "is smaller than the derived" in check(problem, wide, level=level).reason
+    # A flow that is 1 % short misses its start by 1 %; that costs max|r| / (1 - gamma) times as much, not max|r|.
+    x, r = 0.99 * answer.certificate.data["x"], np.abs(problem.mdp.r).max()
+    short = edit(answer, gap=100.0, x=x, primal_lo=(x * problem.mdp.r).sum() - 0.02 * r)
+    assert "primal_lo <= <x, r> - defect norm(r)" in check(problem, short, level=level).reason
+    assert check(problem, edit(short, primal_lo=-50.0, primal_hi=50.0, gap=200.0), level=level)
     moved = edit(answer, value=answer.value + 1)
     assert "mu . value <= primal_lo + gap" in check(problem, moved, level=level).reason
+
+
+@pytest.mark.parametrize("level", ["float", "exact"])
+def test_evaluation_refusals(level):
+    rng = np.random.default_rng([928])
+    mdp = model()
+    answer = by_hand.evaluation(mdp, rng)
+    lo, hi = answer.certificate.data["lo"], answer.certificate.data["hi"]
+    assert check(mdp, answer, level=level)
+    low, high = lo.copy(), hi.copy()
+    low[2] += 1e-6
+    high[4] -= 1e-6
+    raised = check(mdp, edit(answer, gap=10.0, lo=low, value=hi + 0.5, hi=hi + 1), level=level)
+    assert "lo <= T_pi lo fails at state 2" in raised.reason
+    lowered = check(mdp, edit(answer, gap=10.0, hi=high, value=lo - 0.5, lo=lo - 1), level=level)
+    assert "T_pi hi <= hi fails at state 4" in lowered.reason
+    other = by_hand.evaluation(mdp, rng)
+    assert "fails at state" in check(mdp, edit(answer, policy=other.policy), level=level).reason
+
+
+@pytest.mark.parametrize("level", ["float", "exact"])
+def test_a_policy_is_read_as_normalised(level):
+    # Row sums of 1 + 1e-9: read as stored, V = 2 (1 + 1e-9) / (1 - 0.5 (1 + 1e-9)) would miss [4 - 1e-10, 4 + 1e-10].
+    mdp = MDP([[[1.0], [1.0]]], [[2.0, 2.0]], 0.5)
+    weights = np.array([[0.5, 0.5 + 1e-9]])
+    answer = by_hand.answer(
+        "evaluation", np.array([4.0]), weights, 1e-9, lo=np.array([4 - 1e-10]), hi=np.array([4 + 1e-10])
+    )
+    assert check(mdp, answer, level=level)
+    for kind in ("discounted", "evaluation"):
+        wrong = by_hand.answer(kind, np.array([4.001]), weights, 1.0, lo=np.array([4.001]), hi=np.array([4.002]))
+        assert not check(mdp, wrong, level=level)
+    # The entropy of the normalised row (1/2, 1/2) is log 2.
+    v = 2 * (2 + np.log(2))
+    ones = np.ones((1, 2))
+    soft = by_hand.bracketed("soft", np.array([v]), weights, 1e-7, 1e-7, tau=1.0, mu_ref=ones)
+    assert check(mdp, soft, level=level)
+    doubled = by_hand.bracketed("soft", np.array([v]), np.array([[0.5, 0.5 + 9e-9]]), 1e-12, 1e-7, tau=1.0, mu_ref=ones)
+    assert check(mdp, doubled, level=level)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from certify import by_hand
 
+from mdplab.certify.rational import ExactRows
 from mdplab.certify.report import Refused
 from mdplab.certify.rows import FloatRows
 from mdplab.models import MDP
-
 
 FEW = 6
 
@@ -102,3 +102,14 @@ def test_products_that_underflow_decide_nothing():
     for gamma in (None, 0.5):
         with pytest.raises(Refused, match="at state 1"):
             FloatRows(swapped).require("e >= 0", 1, x, [(1.0, mdp.r)], np.array([-1, 0]), gamma=gamma)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_the_effective_discount_is_bounded_from_above(sparse):
+    rng = np.random.default_rng([952])
+    mdp = by_hand.discounted_model(rng, S=40, b=30, sparse=sparse, gamma=0.9, defect=5e-9)
+    P = mdp.dense().P
+    largest = Fraction(0.9) * max(sum(map(Fraction, row)) for row in P.reshape(-1, 40).tolist())
+    found = FloatRows(mdp).require_contraction(0.9)
+    assert largest <= found <= largest * (1 + 200 * Fraction(by_hand.U))
+    assert ExactRows(mdp).require_contraction(0.9) == largest
