@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mdplab.claims.rules import rate_e1, rate_g1, rate_h1, synthetic_rate
 
@@ -24,6 +25,28 @@ def test_noise_free_power_laws_are_read_exactly(rule):
     # Strengthened to the measured exponent plus the margin, the claim is refuted.
     assert decision.refutable_factor == pytest.approx(1.1)
     assert rule(power_law(0.4, sigma=0.0), N, exponent=0.5).outcome() == "refuted"
+
+
+def test_the_average_rule_is_the_t_test_of_one_slope_per_instance():
+    decision = rate_g1(power_law(0.45, sigma=0.3), N, exponent=0.5)
+    slopes = decision.statistics["slopes"]
+    for p, side in ((decision.p_refute, "less"), (decision.p_accept, "greater")):
+        assert p == pytest.approx(stats.ttest_1samp(slopes, 0.45, alternative=side).pvalue)
+    low = stats.ttest_1samp(slopes, 0.45).confidence_interval(0.98).low
+    assert decision.statistics["limits"][0] == pytest.approx(low)
+
+
+def test_the_two_routes_of_a_worst_case_refutation_share_its_level():
+    everywhere = power_law(0.44, I=12, sigma=0.05)
+    average = rate_g1(everywhere, N, exponent=0.5).p_refute
+    assert rate_h1(everywhere, N, exponent=0.5).p_refute == pytest.approx(5 * average)
+    error = np.concatenate([power_law(0.4, I=1, S=16, sigma=0.2), power_law(0.7, I=11, S=16, sigma=0.2)])
+    decision = rate_h1(error, N, exponent=0.5)
+    slopes = -np.polynomial.polynomial.polyfit(np.log(N[4:]), np.log(error[:, :, 4:]).reshape(-1, 5).T, 1)[1]
+    slopes = slopes.reshape(12, 16)
+    # Noise is equal here, so the shrunk variance is near the pooled one and the test near the pooled t-test.
+    t = (slopes[0].mean() - 0.45) / np.sqrt(slopes.var(axis=1, ddof=1).mean() / 16)
+    assert np.log(decision.p_refute) == pytest.approx(np.log(12 * stats.t.cdf(t, 12 * 15) / 0.8), rel=0.15)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -74,6 +97,8 @@ def test_floor_is_masked_subtracted_and_limits(rule):
     assert decision.statistics["window"] == (3, 7)
     # Noise of 1e-6 in the log error, over a window of 2.8 in log n.
     assert decision.statistics["exponent"] == pytest.approx(0.5, abs=1e-5)
+    if rule is rate_h1:
+        np.testing.assert_allclose(decision.statistics["instance_slopes"], 0.5, atol=1e-5)
     short = rule(error, N, exponent=0.5, floor=1e-2 * scale)
     assert (short.outcome(), short.reason()) == ("undecided", "floor-limited")
     assert rule(error[:, :, :5], N[:5], exponent=0.5, floor=0.0).statistics["window"] == (0, 4)
