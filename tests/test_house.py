@@ -14,7 +14,9 @@ TESTS = sorted((house.ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((house.ROOT / "benchmarks").rglob("*.py"))
 
 # Files over 400 lines, each with its reason.
-LONG_FILES: dict[str, str] = {}
+LONG_FILES: dict[str, str] = {
+    "mdplab/papers/munos2023.py": "thirteen claims of one paper, which R5 keeps in one module",
+}
 
 
 def _each(paths, check):

@@ -110,6 +110,20 @@ def regularized_gap_bound(game: PreferenceGame, log_policy: np.ndarray, tau: flo
     return float((0.25 * tau * span**2).max()) * (1 + 8 * _UNIT)
 
 
+def log_policy_error(game: PreferenceGame, log_policy: np.ndarray, tau: float) -> float:
+    """A bound on the span of log_policy - log pi*, pi* the regularised equilibrium; for a game without contexts.
+
+    Notes
+    -----
+    The equation log pi = log mu + K pi / tau - x + const holds for softmax(log_policy) with its residual x, and for pi*
+    with x = 0. Hence the span is at most sp(x) + |pi - pi*|_1 / tau, because |K| <= 1/2; and |pi - pi*|_1 is at most
+    sqrt(gap / tau) by the certificate and Pinsker's inequality, with the gap enclosed by balls.
+    """
+    span = 2 * np.sqrt(regularized_gap_bound(game, log_policy, tau) / tau)
+    gap = float(gap_enclosure(game.P, game.mu, log_policy, tau)[1])
+    return float(span + np.sqrt(max(gap, 0.0) / tau) / tau) * (1 + 8 * _UNIT)
+
+
 def _exploitability_float(game: PreferenceGame | MatrixGame, solution: Solution) -> float:
     return exploitability(game, solution.policy, solution.certificate.data.get("column"))
 

@@ -114,8 +114,8 @@ def rare_state(leave: float, gamma: float, eps: float = 1.0) -> tuple[MDP, np.nd
 
     Source
     ------
-    Derived here: what is lost is the product of the changes at the two states, while the square of the larger one enters
-    an average over states with the small weight of state 1.
+    Derived here: what is lost is the product of the changes at the two states, while the square of the larger one
+    enters an average over states with the small weight of state 1.
 
     Examples
     --------

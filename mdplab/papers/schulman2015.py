@@ -347,7 +347,7 @@ def mean_kl(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def figure_tightness(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Loss over alpha in units of eps, gamma = 0.9: the two-state instance, the worst of random pairs, and the bound."""
+    """Loss over alpha in units of eps at gamma = 0.9: two-state instance, worst of random pairs, bound."""
     alphas, gamma = np.logspace(-4, np.log10(0.5), 25), 0.9
     attained = [_loss(*trpo_tight(float(alpha), gamma))[0] for alpha in alphas]
     worst = np.zeros_like(alphas)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mdplab.algorithms.games.mirror_descent import mirror_descent, regret, tuned_step
+from mdplab.algorithms.games.mirror_descent import mirror_descent, tuned_step
 from mdplab.algorithms.games.nash_md import mixture, nash_md, nash_md_sampled, nash_md_step
 from mdplab.exact.games import best_response, regularized_gap, regularized_nash
 from mdplab.instances.games import FAMILIES, nash_md_tight, p3, random_preferences
@@ -128,16 +128,26 @@ def test_sampled_update_is_unbiased():
 
 
 def test_mirror_descent_is_its_recursion_and_keeps_its_regret_bound():
-    rng = np.random.default_rng([61, 7])
-    gains = rng.random((3, 40, 4))
-    eta = tuned_step(4, 40)
-    policies = mirror_descent(gains, eta=eta)
-    log_pi = np.zeros((3, 4)) - np.log(4)
-    for t in range(40):
-        # Cumulative sums of at most 40 terms.
-        np.testing.assert_allclose(policies[:, t], np.exp(log_pi), atol=1e-13)
-        log_pi = log_softmax(log_pi + eta * gains[:, t])
-    assert np.all(regret(gains, policies) <= np.sqrt(40 * np.log(4) / 2))
+    """log pi_(t+1) = log pi_t + eta g_t + const, against a best response with errors; regret <= sqrt(T log(n) / 2)."""
+    P, T, runs = random_preferences(4, rng=np.random.default_rng([61, 7])).P, 40, 3
+    draws = np.random.default_rng([61, 8]).integers(4, size=(T, runs))
+    eta, seen, played = tuned_step(4, T), [], []
+
+    def opponent(t, pi):
+        seen.append(pi)
+        played.append(np.where(draws[t] == 0, draws[t], np.argmin(pi @ P, axis=1)))
+        return played[-1]
+
+    regret = mirror_descent(P, opponent, eta=eta, num_rounds=T, runs=runs)
+    log_pi, earned = np.zeros((runs, 4)) - np.log(4), np.zeros(runs)
+    for t in range(T):
+        # Sums of at most 40 terms.
+        np.testing.assert_allclose(seen[t], np.exp(log_pi), atol=1e-13)
+        earned += (np.exp(log_pi) * P[:, played[t]].T).sum(axis=1)
+        log_pi = log_softmax(log_pi + eta * P[:, played[t]].T)
+    best = P[:, np.array(played)].sum(axis=1).max(axis=0)
+    np.testing.assert_allclose(regret, best - earned, atol=1e-12)  # likewise
+    assert np.all(regret <= np.sqrt(T * np.log(4) / 2)) and np.all(regret > 0)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ tuned to the horizon, eta = sqrt(8 log(n) / T), makes that sqrt(T log(n) / 2).
 Source: Cesa-Bianchi and Lugosi 2006, Theorem 2.2; for the tabular updates of Nash-MD, Munos et al. 2023, section 6.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mdplab.kernels.softmax import softmax
@@ -25,34 +27,47 @@ def tuned_step(n: int, horizon: int) -> float:
     return float(np.sqrt(8 * np.log(n) / horizon))
 
 
-def mirror_descent(gains: np.ndarray, *, eta: float) -> np.ndarray:
-    """The policies that mirror descent plays from the uniform start: gains (..., T, n) -> policies (..., T, n).
+def mirror_descent(
+    payoffs: np.ndarray,
+    opponent: Callable[[int, np.ndarray], np.ndarray],
+    *,
+    eta: float,
+    num_rounds: int,
+    runs: int = 1,
+) -> np.ndarray:
+    """Regret of mirror descent from the uniform start, against an opponent that may see its policy.
 
     Parameters
     ----------
-    gains
-        Payoff of every action in every round; the policy of round t depends on rounds before t only.
+    payoffs : array (n, k)
+        Payoff of the row's action against the column's; of a preference game, P.
+    opponent
+        Maps the round t and the policies (runs, n) of this round to the opponent's actions (runs,).
     eta
         Step, above 0.
+    num_rounds
+        Rounds T.
+    runs
+        Independent runs.
+
+    Returns
+    -------
+    array (runs,)
+        max_y sum_t payoffs[y, z_t] - sum_t pi_t . payoffs[:, z_t].
 
     Examples
     --------
-    >>> mirror_descent(np.array([[1.0, 0.0], [0.0, 1.0]]), eta=np.log(3.0)).round(12).tolist()
-    [[0.5, 0.5], [0.75, 0.25]]
+    >>> alternating = lambda t, pi: np.full(len(pi), t % 2)
+    >>> mirror_descent(np.eye(2), alternating, eta=np.log(3.0), num_rounds=2).round(12).tolist()
+    [0.25]
     """
     if not eta > 0:
         raise ValueError(f"eta is {eta}; expected above 0")
-    before = np.cumsum(gains, axis=-2) - gains
-    return softmax(eta * before)
-
-
-def regret(gains: np.ndarray, policies: np.ndarray) -> np.ndarray:
-    """Regret against the best fixed action: (..., T, n), (..., T, n) -> (...).
-
-    Examples
-    --------
-    >>> float(regret(np.array([[1.0, 0.0], [1.0, 0.0]]), np.full((2, 2), 0.5)))
-    1.0
-    """
-    best = gains.sum(axis=-2).max(axis=-1)
-    return best - np.einsum("...tn,...tn->...", gains, policies)
+    total, earned = np.zeros((runs, payoffs.shape[0])), np.zeros(runs)
+    columns = np.ascontiguousarray(payoffs.T)
+    for t in range(num_rounds):
+        pi = softmax(eta * total)
+        gain = columns[opponent(t, pi)]
+        earned += np.einsum("ry,ry->r", pi, gain)
+        total += gain
+    return total.max(axis=1) - earned
