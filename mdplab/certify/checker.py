@@ -58,6 +58,10 @@ def check(
     ValueError
         Unknown `level`, or a problem of another type.
 
+    Source
+    ------
+    Inductive bounds: Puterman (1994), theorem 6.2.2; Hartmanns and Kaminski (2020). Rounding: Higham (2002), section 3.1.
+
     Examples
     --------
     >>> import numpy as np

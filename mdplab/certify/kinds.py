@@ -66,7 +66,7 @@ def finite_horizon(case: Case) -> float:
     """`lo[t] <= V_t^pi <= V_t* <= hi[t]` at every stage; returns the gap."""
     mdp, H = case.mdp, case.mdp.horizon
     if H is None:
-        H = len(case.solution.policy)
+        H = int(np.shape(case.solution.policy)[0]) if np.ndim(case.solution.policy) else 0
         case.about.append(f"horizon {H}, taken from the answer")
     pi = case.policy(stages=H)
     lo, hi = case.array("lo", (H + 1, mdp.S)), case.array("hi", (H + 1, mdp.S))
@@ -94,7 +94,7 @@ def total(case: Case) -> float:
     on_policy, everywhere = _off(pi, ends), mdp.actions & ~ends[:, None]
     case.rows.require("lo <= r_pi + P_pi lo", 1, lo, [(1.0, mdp.r)], on_policy)
     require_sign("steps >= 0", steps < 0, steps)
-    lower = case.data.get("lower", "proper")
+    lower = str(case.data.get("lower", "proper"))
     if lower == "proper":
         case.rows.require("steps >= 1 + P_pi steps", -1, steps, [(1.0, ONE)], on_policy)
     elif lower == "transient":
@@ -144,7 +144,7 @@ def _off(pi: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 def _require_upper(case: Case, hi: np.ndarray, everywhere: np.ndarray) -> None:
     """No policy of finite value keeps visiting states with `hi < 0`."""
-    upper, mdp = case.data.get("upper"), case.mdp
+    upper, mdp = str(case.data.get("upper")), case.mdp
     if upper == "nonnegative":
         require_sign("hi >= 0", hi < 0, hi)
     elif upper == "all-proper":

@@ -5,8 +5,10 @@ Rows as stored, `gamma sigma < 1`, `norm(f) = max |f| / (1 - gamma sigma)` over 
 occupancy of its own conditional policy started from the signed measure `mu + xi`.
 
 Proof. Hence `<x, f> = (mu + xi) . V_f^pi` for any reward f, and `|V_f^pi| <= norm(f)`, so `mu . V_f^pi` lies within
-`|xi|_1 norm(f)` of `<x, f>`. That encloses the policy's objective (f = r) and bounds its costs from above (f =
-costs_i). From `hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most `mu . hi + sum_i
+`|xi|_1 norm(f)` of `<x, f>`. The policy returned has its own rounding: it is the conditional policy of another flow, at
+a distance `D` in l1, whose defect is at most `|xi|_1 + gamma sigma D` and whose `<., f>` differs by at most `D max |f|`;
+together that is `(|xi|_1 + D) norm(f)`. So the policy's objective is enclosed (f = r) and its costs are bounded from
+above (f = costs_i). From `hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most `mu . hi + sum_i
 lam_i limits_i`, which with `lam >= 0` bounds the objective of every feasible policy.
 
 Sums over pairs are enclosed in floats or computed exactly, as the level says; the few numbers that remain are
@@ -14,10 +16,12 @@ compared as rationals at both levels.
 """
 
 from fractions import Fraction
+from math import fsum
 
 import numpy as np
 
 from mdplab.certify.case import Case, finite, first, require_sign
+from mdplab.certify.rational import fraction, number, numbers
 from mdplab.certify.report import Refused
 from mdplab.certify.rows import UNIT
 from mdplab.models import MDP, ConstrainedMDP
@@ -36,13 +40,13 @@ def occupancy(case: Case, problem: MDP | ConstrainedMDP) -> float:
     require_sign("x >= 0", x < 0, x)
     require_sign("x = 0 at unavailable actions", (x != 0) & ~mdp.actions, x)
     require_sign("lam >= 0", lam < 0, lam)
-    _policy_of_flow(case, x)
+    apart = _policy_of_flow(case, x)
     weight = 1 / (1 - case.rows.require_contraction(mdp.gamma))
     terms = [(1.0, mdp.r), *((-float(w), c) for w, c in zip(lam, costs))]
     case.rows.require("hi >= r - lam costs + gamma P hi", -1, hi, terms, mdp.actions, gamma=mdp.gamma)
 
     claimed = {name: Fraction(case.number(name)) for name in ("primal_lo", "primal_hi", "dual_hi", "violation")}
-    defect = case.rows.flow_defect(x, mdp.mu, mdp.gamma)
+    defect = case.rows.flow_defect(x, mdp.mu, mdp.gamma) + apart
 
     def enclosure(f: np.ndarray) -> tuple[Fraction, Fraction]:
         low, high = case.rows.pairing(x, f)
@@ -83,8 +87,11 @@ def _value_near(case: Case, low: Fraction, high: Fraction) -> None:
     _require("mu . value <= primal_lo + gap", low + claimed - most)
 
 
-def _policy_of_flow(case: Case, x: np.ndarray) -> None:
-    """The policy is x conditioned on the state; uniform, up to rounding, where the flow is 0."""
+def _policy_of_flow(case: Case, x: np.ndarray) -> Fraction:
+    """The policy is x conditioned on the state; uniform, up to rounding, where the flow is 0.
+
+    Returns an upper bound of `sum_{s, a} |x(s, a) - pi(a | s) sum_b x(s, b)|`, pi divided by its row sums.
+    """
     pi, actions = case.policy(), case.mdp.actions
     if pi.ndim == 1:
         pi = (pi[:, None] == np.arange(case.mdp.A)).astype(np.float64)
@@ -95,3 +102,18 @@ def _policy_of_flow(case: Case, x: np.ndarray) -> None:
     bad = ~(np.abs(pi * np.where(flow > 0, flow, 1.0) - wanted) <= allowed)
     if bad.any():
         raise Refused(f"policy{list(first(bad))} is {pi[first(bad)]:.17g}, not the flow's own proportion")
+    if case.level == "exact":
+        return _apart(x, pi)
+    # Two sums over actions, a product and a quotient; the factor and the last term cover the sum and underflow.
+    mean = flow * pi / pi.sum(axis=1, keepdims=True)
+    error = (2 * case.mdp.A + 8) * UNIT * mean
+    return Fraction(fsum((np.abs(x - mean) + error).ravel()) * (1 + 64 * UNIT) + x.size * 2.0**-1070)
+
+
+def _apart(x: np.ndarray, pi: np.ndarray) -> Fraction:
+    total = number(0)
+    for row, weights in zip(x, pi):
+        flow, shares = numbers(row), numbers(weights)
+        scale = sum(flow, number(0)) / sum(shares, number(0))
+        total += sum((abs(y - scale * p) for y, p in zip(flow, shares)), number(0))
+    return fraction(total)

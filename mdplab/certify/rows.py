@@ -151,9 +151,9 @@ class FloatRows:
             with np.errstate(over="ignore", invalid="ignore"):
                 e, radius = self._excess(x, y, terms, pairs, rows, gamma)
                 if at.dtype == bool:
-                    bad = ~(sign * e >= radius) & at[states].ravel()
+                    bad = ~_shown(sign * e, radius) & at[states].ravel()
                 elif at.ndim == 1:
-                    bad = ~(sign * e >= radius)
+                    bad = ~_shown(sign * e, radius)
                 else:
                     weights = at[states]
                     e = np.where(weights > 0, weights * e.reshape(weights.shape), 0.0)
@@ -164,7 +164,7 @@ class FloatRows:
                     # A product, at most A - 1 sums, and the radius's own roundings.
                     radius = (radius + rounding(self.A + 1) * np.abs(e).sum(axis=1)) * (1 + (4 * self.A + 64) * UNIT)
                     e = e.sum(axis=1)
-                    bad = ~(sign * e >= radius) & (weights > 0).any(axis=1)
+                    bad = ~_shown(sign * e, radius) & (weights > 0).any(axis=1)
             if bad.any():
                 k = int(np.argmax(bad))
                 raise Refused(_refusal(claim, *self._name(at, states, rows, k), sign * e[k], radius[k]))
@@ -245,13 +245,16 @@ class FloatRows:
         total = error = size = None
         for factor, array in terms:
             term = np.broadcast_to(array, (self.S, self.A))[pairs].ravel()
-            slip = 0.0 if factor in (1.0, -1.0) else UNIT * np.abs(factor * term)
-            term = factor * term
+            product = factor * term
+            slip, magnitude = np.zeros(len(term)), np.abs(product)
+            if factor not in (0.0, 1.0, -1.0):
+                # A product that underflows to 0 must still be seen to be there.
+                slip, magnitude = UNIT * magnitude, magnitude + 2.0**-1074 * (term != 0)
             if total is None:
-                total, error, size = term, slip + np.zeros(len(term)), np.abs(term)
+                total, error, size = product, slip, magnitude
             else:
-                total = total + term
-                error, size = error + slip + UNIT * np.abs(total), size + np.abs(term)
+                total = total + product
+                error, size = error + slip + UNIT * np.abs(total), size + magnitude
         return total, error, size
 
     def _blocks(self, at: np.ndarray) -> Iterator[tuple[slice, tuple, slice | np.ndarray]]:
@@ -292,6 +295,11 @@ class FloatRows:
         if at.ndim == 1:
             return int(rows[k]) // self.A, int(rows[k]) % self.A
         return states.start + k, None
+
+
+def _shown(e: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Where `e >= 0` is proved; an overflow may leave both infinite."""
+    return (e >= radius) & (radius < np.inf)
 
 
 def _one_sign(x: np.ndarray) -> bool:

@@ -88,7 +88,7 @@ def _float_level(case: Case, lo: np.ndarray, hi: np.ndarray, pi: np.ndarray, ref
             error = (p * error).sum(axis=1) + rounding(A + 1) * (p * np.abs(term)).sum(axis=1)
             error = error + tau * rounding(A) * z + 4 * UNIT * np.abs(short) + UNIT * np.abs(total)
             error = error * grow + 2.0**-1000
-            _refuse_first("lo <= T_pi lo", ~(total >= error), states, total)
+            _refuse_first("lo <= T_pi lo", ~((total >= error) & (error < np.inf)), states, total)
 
 
 def _refuse_first(claim: str, bad: np.ndarray, states: slice, amount: np.ndarray) -> None:

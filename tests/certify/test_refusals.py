@@ -232,6 +232,11 @@ def test_a_loop_is_no_upper_bound(level):
     for upper in ("nonnegative", "all-proper", "negative-rewards", "transient"):
         report = check(mdp, by_hand.answer("total", v, [1, 0], 0.0, upper=upper, **base), level=level)
         assert not report.ok, upper
+    # Nor is it a lower one: lo = 1 satisfies lo <= 0 + lo for ever.
+    one = np.array([1.0, 0.0])
+    evidence = {"lo": one, "hi": one, "steps": np.zeros(2), "lower": "transient", "upper": "nonnegative"}
+    report = check(mdp, by_hand.answer("total", one, [0, 0], 0.0, **evidence), level=level)
+    assert "steps >= 1[lo > 0] + P_pi steps fails at state 0" in report.reason
     # Waiting at a gain in state 0 is unbounded; no lo is needed to see that hi fails.
     gain = MDP(mdp.P, [[1.0, -1.0], [0.0, 0.0]], 1.0)
     assert not check(gain, by_hand.answer("total", v, [1, 0], 0.0, upper="nonnegative", **base), level=level)
@@ -374,3 +379,24 @@ def test_a_policy_is_read_as_normalised(level):
     assert check(mdp, soft, level=level)
     doubled = by_hand.bracketed("soft", np.array([v]), np.array([[0.5, 0.5 + 9e-9]]), 1e-12, 1e-7, tau=1.0, mu_ref=ones)
     assert check(mdp, doubled, level=level)
+
+
+@pytest.mark.parametrize("level", ["float", "exact"])
+def test_multipliers_price_the_limits(level):
+    problem = by_hand.constrained_model(np.random.default_rng([929]), masked=True, A=3)
+    mdp, lam = problem.mdp, np.array([0.3, 0.2])
+    answer = by_hand.occupancy(problem)
+    priced = mdp.replace(r=mdp.r - np.tensordot(lam, problem.costs, 1))
+    hi = by_hand.best(priced)[1] + 1e-9
+    dual = float(mdp.mu @ hi + lam @ problem.limits)
+    bound = edit(answer, lam=lam, hi=hi, dual_hi=dual + 1e-9, gap=10.0)
+    assert check(problem, bound, level=level)
+    for changes, reason in (
+        ({"dual_hi": dual - 1e-6}, "mu . hi + lam . limits <= dual_hi fails"),
+        ({"lam": 0.9 * lam}, "hi >= r - lam costs + gamma P hi fails"),
+        ({"lam": 2 * lam}, "mu . hi + lam . limits <= dual_hi fails"),
+    ):
+        assert reason in check(problem, edit(bound, **changes), level=level).reason
+    x = answer.certificate.data["x"].copy()
+    x[tuple(np.argwhere(~mdp.actions)[0])] = 1e-18
+    assert "x = 0 at unavailable actions fails" in check(problem, edit(answer, x=x), level=level).reason

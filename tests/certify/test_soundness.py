@@ -89,7 +89,8 @@ def average(rng, rel):
 
 def soft(rng, rel):
     mdp = by_hand.discounted_model(rng, gamma=0.8, masked=rng.random() < 0.5, A=3)
-    base = by_hand.soft(mdp, 0.5, mdp.actions / mdp.actions.sum(axis=1, keepdims=True))
+    # At a low temperature rounding of q / tau outweighs all else.
+    base = by_hand.soft(mdp, rng.choice([0.5, 1e-3]), mdp.actions / mdp.actions.sum(axis=1, keepdims=True))
     v = base.value
     base = edited(base, lo=v - 1, hi=v + 1)
     yield "hi", mdp, edited(base, hi=pushed(rng, v, rel, 0.1, 1))
