@@ -98,6 +98,7 @@ def test_floor_is_masked_subtracted_and_limits(rule):
     # Noise of 1e-6 in the log error, over a window of 2.8 in log n.
     assert decision.statistics["exponent"] == pytest.approx(0.5, abs=1e-5)
     if rule is rate_h1:
+        # The same noise, one instance at a time.
         np.testing.assert_allclose(decision.statistics["instance_slopes"], 0.5, atol=1e-5)
     short = rule(error, N, exponent=0.5, floor=1e-2 * scale)
     assert (short.outcome(), short.reason()) == ("undecided", "floor-limited")
@@ -115,6 +116,7 @@ def test_the_functional_is_part_of_the_claim():
     # Published .500, .537 and .502; slopes of 48000 curves have standard error .0006 or, for the mean, .001.
     assert slope["mean_log"] == pytest.approx(0.5, abs=0.005)
     assert slope["log_median"] == pytest.approx(0.5, abs=0.005)
+    # The log of a log-normal mean is higher by half the variance, which falls with n.
     expected = 0.5 - np.polyfit(np.log(N), sd**2 / 2, 1)[0]
     assert slope["log_mean"] == pytest.approx(expected, abs=0.005)
 

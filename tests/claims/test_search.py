@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mdplab.claims.search import search_worst
+from mdplab.claims.search import APART, _apart, search_worst
 
 
 def bumps(z):
@@ -29,6 +29,16 @@ def test_restarts_leave_a_local_maximum():
     assert min(one.ratio for one in found) > 3.9
     lone = sum(one.trace[one.stages == 2][-1] > 3.9 for one in found)
     assert lone < 8, "a single climb would not have been enough"
+
+
+def test_climbs_do_not_start_on_one_hill():
+    points = np.random.default_rng([85]).random((200, 3))
+    explored = sorted(((bumps(z), z) for z in points), key=lambda pair: -pair[0])
+    starts = [z for _, z in _apart(explored, 3)]
+    assert starts[0] is explored[0][1]
+    distances = [np.sqrt(((a - b) ** 2).mean()) for i, a in enumerate(starts) for b in starts[:i]]
+    assert len(distances) == 3
+    assert min(distances) >= APART
 
 
 def test_a_structured_point_is_used():
