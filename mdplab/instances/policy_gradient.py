@@ -198,7 +198,7 @@ def qchain() -> LocationChain:
     Examples
     --------
     >>> qchain().occupancy.round(4).tolist()
-    [1.5978, 1.7355]
+    [1.5702, 1.7631]
     """
     return LocationChain(
         policy="gaussian",

@@ -21,7 +21,7 @@ def momentum_schedule(num_iters: int, gamma0: float, *, exponent: float = 2 / 3)
     Examples
     --------
     >>> eta, step = momentum_schedule(3, 1.0)
-    >>> eta[0], step.round(3).tolist()
+    >>> float(eta[0]), step.round(3).tolist()
     (1.0, [1.0, 0.667, 0.5])
     """
     t = np.arange(num_iters)
