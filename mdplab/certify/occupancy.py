@@ -5,11 +5,11 @@ Rows as stored, `gamma sigma < 1`, `norm(f) = max |f| / (1 - gamma sigma)` over 
 occupancy of its own conditional policy started from the signed measure `mu + xi`.
 
 Proof. Hence `<x, f> = (mu + xi) . V_f^pi` for any reward f, and `|V_f^pi| <= norm(f)`, so `mu . V_f^pi` lies within
-`|xi|_1 norm(f)` of `<x, f>`. The policy returned has its own rounding: it is the conditional policy of another flow, at
-a distance `D` in l1, whose defect is at most `|xi|_1 + gamma sigma D` and whose `<., f>` differs by at most `D max |f|`;
-together that is `(|xi|_1 + D) norm(f)`. So the policy's objective is enclosed (f = r) and its costs are bounded from
-above (f = costs_i). From `hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most `mu . hi + sum_i
-lam_i limits_i`, which with `lam >= 0` bounds the objective of every feasible policy.
+`|xi|_1 norm(f)` of `<x, f>`. The policy returned has its own rounding: it is the conditional policy of another flow,
+at a distance `D` in l1, whose defect is at most `|xi|_1 + gamma sigma D` and whose `<., f>` differs by at most `D max
+|f|`; together that is `(|xi|_1 + D) norm(f)`. So the policy's objective is enclosed (f = r) and its costs are bounded
+from above (f = costs_i). From `hi >= r - sum_i lam_i costs_i + gamma P hi` the Lagrangian of every policy is at most
+`mu . hi + sum_i lam_i limits_i`, which with `lam >= 0` bounds the objective of every feasible policy.
 
 Sums over pairs are enclosed in floats or computed exactly, as the level says; the few numbers that remain are
 compared as rationals at both levels.

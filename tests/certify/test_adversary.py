@@ -1,0 +1,57 @@
+"""Certificates made to fool the referee: each one is false, and none is accepted."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from certify import by_hand
+
+from mdplab.certify import check
+from mdplab.models import MDP, ConstrainedMDP
+
+LEVELS = pytest.mark.parametrize("level", ["float", "exact"])
+
+
+@LEVELS
+def test_an_infinite_sum_is_no_proof_of_a_soft_bound(level):
+    # -tau log(1e-300) overflows to +inf, which hides the -0.69 tau of the other action.
+    mdp = MDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5)
+    data = {"lo": np.zeros(1), "hi": np.zeros(1), "tau": 1e308, "mu_ref": np.array([[0.5, 0.49]])}
+    report = check(mdp, by_hand.answer("soft", [0.0], [[1.0, 1e-300]], 0.0, **data), level=level)
+    assert "lo <= T_pi lo" in report.reason
+
+
+def occupancy_of_one_state(gamma, costs, lam, hi, *, x=2.0):
+    mdp = MDP([[[1.0]]], [[0.0]], gamma, mu=[1.0])
+    problem = ConstrainedMDP(mdp, np.reshape(costs, (-1, 1, 1)), np.zeros(len(costs)))
+    data = {"x": np.array([[x]]), "hi": np.array([hi]), "lam": np.array(lam), "violation": 1.0}
+    data |= {"primal_lo": -1e-300, "primal_hi": 1e-300, "dual_hi": max(hi, 1e-300)}
+    return problem, by_hand.answer("occupancy", [0.0], [[1.0]], 1e308, **data)
+
+
+def test_a_product_of_multiplier_and_cost_that_overflows_proves_nothing():
+    # r - lam costs + gamma hi - hi is +1.5e307 exactly; in floats its first product is already -inf.
+    problem, answer = occupancy_of_one_state(0.5, [1.9e200, -1.2e200, -1.6e200], [1e108, 1e108, 1e108], 1.5e308)
+    terms = [Fraction(-1.9e200), Fraction(1.2e200), Fraction(1.6e200)]
+    assert Fraction(1e108) * sum(terms) > Fraction(1.5e308) / 2
+    assert "hi >= r - lam costs" in check(problem, answer).reason
+
+
+@LEVELS
+def test_a_product_of_multiplier_and_cost_that_underflows_is_still_there(level):
+    problem, answer = occupancy_of_one_state(0.5, [-1e-200], [1e-200], 0.0)
+    assert "hi >= r - lam costs" in check(problem, answer, level=level).reason
+
+
+@pytest.mark.parametrize("error", [0.0, 1.0, 1e3])
+@LEVELS
+def test_the_rounding_of_a_policy_is_counted(level, error):
+    # One leak of 2e-15 in 2^30 steps of reward 1 costs 2306, though the flow that it rounds is optimal.
+    stay, gamma = 2.0**30, 1 - 2.0**-30
+    mdp = MDP([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0]] * 2], [[1.0, 1.0], [0.0, 0.0]], gamma, mu=[1.0, 0.0])
+    policy = np.array([[1.0, 2e-15], [0.5, 0.5]])
+    leak = Fraction(2e-15) / (1 + Fraction(2e-15))
+    assert stay - 1 / (1 - Fraction(gamma) * (1 - leak)) > 2 * error
+    data = {"x": np.array([[stay, 0.0], [0.0, 0.0]]), "hi": np.array([stay + error, error]), "lam": np.zeros(0)}
+    data |= {"primal_lo": stay - error, "primal_hi": stay + error, "dual_hi": stay + error, "violation": 0.0}
+    assert not check(mdp, by_hand.answer("occupancy", [stay, 0.0], policy, 2 * error, **data), level=level)
