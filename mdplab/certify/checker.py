@@ -60,7 +60,8 @@ def check(
 
     Source
     ------
-    Inductive bounds: Puterman (1994), theorem 6.2.2; Hartmanns and Kaminski (2020). Rounding: Higham (2002), section 3.1.
+    Inductive bounds: Puterman (1994), theorem 6.2.2; Hartmanns and Kaminski (2020). Rounding: Higham (2002), section
+    3.1.
 
     Examples
     --------

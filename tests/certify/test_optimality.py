@@ -216,6 +216,18 @@ def test_larger_models_are_enclosed():
     assert prove_optimal(mdp, pi).improving == (7, by_hand.best(mdp)[0][7])
 
 
+def test_wrong_floats_prove_nothing(monkeypatch):
+    """LAPACK is not trusted: half of every solution is too small a bound of the inverse, and a poor value."""
+    mdp = by_hand.discounted_model(np.random.default_rng([938]))
+    pi, _ = by_hand.best(mdp)
+    monkeypatch.setattr(optimality, "_DIRECT", {True: 0, False: 0})
+    assert prove_optimal(mdp, pi).arithmetic == "enclosure"
+    solve = np.linalg.solve
+    monkeypatch.setattr(np.linalg, "solve", lambda a, b: 0.5 * solve(a, b))
+    proof = prove_optimal(mdp, pi)
+    assert proof.optimal is None and "cannot bound the inverse" in proof.reason
+
+
 def test_simplest_fractions():
     for top, bottom in itertools.product(range(-40, 41), range(1, 60)):
         assert simplest_fraction(top / bottom) == Fraction(top, bottom)
