@@ -34,6 +34,7 @@ RESULT = {
         ARM,
         {**ARM, "name": "falsifier:tenfold", "role": "falsifier", "outcome": "refuted", "wanted": "refuted"},
         {**ARM, "name": "falsifier:sly", "role": "falsifier", "outcome": "accepted", "wanted": "refuted"},
+        {**ARM, "name": "control:broken", "role": "control", "outcome": "error", "wanted": "accepted", "decision": {}},
     ],
     "provenance": {"numpy": "2.4"},
 }
@@ -83,7 +84,7 @@ def test_figures_are_copied_beside_the_page(tmp_path):
 def test_small_words():
     assert [short(x) for x in (None, "nan", "inf", 0.12345, 1e-9)] == ["–", "–", "∞", "0.123", "1e-09"]
     assert [tone(v) for v in ("VERIFIED", "REFUTED", "INCONCLUSIVE")] == ["good", "bad", "wait"]
-    assert [arm_tone(arm) for arm in RESULT["arms"]] == ["good", "good", "bad"]
+    assert [arm_tone(arm) for arm in RESULT["arms"]] == ["good", "good", "bad", "bad"]
     assert "<code>" in mathml(r"\begin{nosuch}")
 
 
