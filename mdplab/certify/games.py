@@ -3,10 +3,13 @@ r"""Duality gaps of games, recomputed from the game and the answer alone.
 A certificate states an upper bound `gap`. Kinds (`K` is the skew part of the stored `P`):
 
 - `"exploitability"`: `max_p p . A y - min_q x . A q <= gap`; for a preference game `A = K` and `x = y = p = policy`,
-  the gap then being `2 max_y (K p)_y / sum(p)`. Policies are read as normalised by their sum.
+  the gap then being `2 max_y (K p)_y / sum(p)`. Policies sum to one within 1e-8 and are read as divided by their sum.
+  The game's value lies between the two payoffs, and the value returned within `gap` of both.
 - `"regularized-gap"`: with pi = softmax(`log_policy`) and x = log mu + K pi / tau - log pi, the duality gap of pi is
   `2 tau (log E_pi e^x - E_pi x)`, because the best response is proportional to pi e^x. By Hoeffding's lemma it is at
   most `tau sp(x)^2 / 4`. Then `D(pi || equilibrium) <= gap / (2 tau)`.
+
+The value of a preference game is 1/2 in every context.
 
 Float level: every entry is computed with a bound on its rounding error, and the bound compared is inflated by it. Exact
 level: rationals for the first kind; balls of 300 bits (python-flint) for the second, which decide the gap itself rather
@@ -22,6 +25,7 @@ from time import perf_counter
 
 import numpy as np
 
+from mdplab.certify.case import POLICY_SUM
 from mdplab.certify.rational import fraction, number
 from mdplab.certify.report import CheckReport, Refused
 from mdplab.models import MatrixGame, PreferenceGame, Solution
@@ -65,6 +69,7 @@ def check_game(game: PreferenceGame | MatrixGame, solution: Solution, *, level: 
         claimed = solution.certificate.gap
         if not gap <= claimed:
             raise Refused(f"gap is {claimed!r}, but the duality gap is only known to be at most {float(gap)!r}")
+        _require_value(game, solution, level)
         ok, reason, out = True, "", float(np.nextafter(float(gap), np.inf))
     except Refused as refusal:
         ok, reason, out = False, str(refusal), np.inf
@@ -88,11 +93,44 @@ def exploitability(game: PreferenceGame | MatrixGame, x: np.ndarray, y: np.ndarr
         K, p = game.K.reshape(-1, game.n, game.n), x.reshape(-1, game.n)
         top = np.einsum("myz,mz->my", K, p).max(axis=1) / p.sum(axis=1)
         return float(2 * top.max()) + 4 * (game.n + 4) * _UNIT
+    bottom, top = _payoffs(game, x, y)
+    return (top - bottom) * (1 + 4 * _UNIT)
+
+
+def _payoffs(game: MatrixGame, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """A lower bound of min_q x . A q and an upper bound of max_p p . A y, rounding included."""
     _require_zero_sum(game)
     x, y = _strategy("policy", x, game.A.shape[:1]), _strategy("column", y, game.A.shape[1:])
     top, bottom = (game.A @ y).max() / y.sum(), (x @ game.A).min() / x.sum()
-    allowance = 4 * (sum(game.A.shape) + 4) * _UNIT * float(np.abs(game.A).max())
-    return float(top - bottom) + allowance
+    # The last term covers products that underflow.
+    allowance = 2 * (sum(game.A.shape) + 4) * (_UNIT * float(np.abs(game.A).max()) + 2.0**-1070)
+    return float(bottom) - allowance, float(top) + allowance
+
+
+def _require_value(game: PreferenceGame | MatrixGame, solution: Solution, level: str) -> None:
+    """The value returned is within the claimed gap of the game's value; exact, but for the payoffs at float level."""
+    size = game.m if isinstance(game, PreferenceGame) else 1
+    value = np.asarray(solution.value, dtype=np.float64)
+    if value.shape != (size,) or not np.isfinite(value).all():
+        raise Refused(f"value has shape {value.shape} or is not finite; expected ({size},) numbers")
+    if isinstance(game, PreferenceGame):
+        bottom = top = Fraction(1, 2)
+    elif level == "float":
+        bottom, top = _payoffs(game, solution.policy, solution.certificate.data.get("column"))
+    else:
+        x, y, A, minus_transposed = _exact_game(game, solution)
+        bottom, top = -_largest(minus_transposed, x), _largest(A, y)
+    claimed = solution.certificate.gap
+    if np.isinf(claimed):
+        return
+    if not (np.isfinite(float(bottom)) and np.isfinite(float(top))):
+        raise Refused("the payoffs overflow")
+    for context, v in enumerate(value.tolist()):
+        if max(Fraction(v) - Fraction(bottom), Fraction(top) - Fraction(v)) > Fraction(claimed):
+            raise Refused(
+                f"value[{context}] is {v!r}, the game's is in [{float(bottom)!r}, {float(top)!r}]: not shown to be "
+                f"within the claimed gap {claimed!r}"
+            )
 
 
 def regularized_gap_bound(game: PreferenceGame, log_policy: np.ndarray, tau: float) -> float:
@@ -133,12 +171,17 @@ def _exploitability_exact(game: PreferenceGame | MatrixGame, solution: Solution)
         policy = _strategy("policy", solution.policy, game.mu.shape).reshape(-1, game.n)
         games = game.P.reshape(-1, game.n, game.n)
         return max(2 * _largest(_skew(P), p) for P, p in zip(games, policy))
+    x, y, A, minus_transposed = _exact_game(game, solution)
+    return _largest(A, y) + _largest(minus_transposed, x)
+
+
+def _exact_game(game: MatrixGame, solution: Solution) -> tuple[np.ndarray, np.ndarray, list, list]:
+    """Both strategies, A, and minus its transpose in rationals."""
     _require_zero_sum(game)
     x = _strategy("policy", solution.policy, game.A.shape[:1])
     y = _strategy("column", solution.certificate.data.get("column"), game.A.shape[1:])
     A = [[number(a) for a in row] for row in game.A.tolist()]
-    minus_transposed = [[-A[i][j] for i in range(len(A))] for j in range(len(A[0]))]
-    return _largest(A, y) + _largest(minus_transposed, x)
+    return x, y, A, [[-A[i][j] for i in range(len(A))] for j in range(len(A[0]))]
 
 
 def _skew(P: np.ndarray) -> list[list]:
@@ -211,8 +254,11 @@ def _strategy(name: str, values: np.ndarray | None, shape: tuple[int, ...]) -> n
     if values is None or np.shape(values) != shape:
         raise Refused(f"{name} has shape {None if values is None else np.shape(values)}, expected {shape}")
     array = np.asarray(values, dtype=np.float64)
-    if not (np.isfinite(array) & (array >= 0)).all() or not (array.sum(axis=-1) > 0).all():
-        raise Refused(f"{name} has an entry that is negative or not finite, or is zero everywhere")
+    if not (np.isfinite(array) & (array >= 0)).all():
+        raise Refused(f"{name} has an entry that is negative or not finite")
+    # Also what bounds rounding: sums near one neither overflow nor vanish among subnormal numbers.
+    if not (array.max(initial=0.0) <= 2 and (np.abs(array.sum(axis=-1) - 1) <= POLICY_SUM).all()):
+        raise Refused(f"{name} does not sum to 1 within {POLICY_SUM:g}")
     return array
 
 
@@ -238,7 +284,9 @@ def _same_policy(game: PreferenceGame, solution: Solution) -> np.ndarray:
     logits = _logits(game, _stated(solution, "log_policy"))
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     pi = weights / weights.sum(axis=-1, keepdims=True)
-    if np.shape(solution.policy) != pi.shape or not np.allclose(solution.policy, pi, rtol=1e-9, atol=1e-300):
+    # What two evaluations of softmax differ by: rounding of the exponents, of exp, of the sum and of the quotient.
+    near = 4 * (game.n + 16 + np.ptp(logits, axis=-1).max()) * _UNIT
+    if np.shape(solution.policy) != pi.shape or not np.allclose(solution.policy, pi, rtol=near, atol=1e-300):
         raise Refused("policy is not softmax(log_policy)")
     return logits
 

@@ -7,7 +7,7 @@ import pytest
 from certify import by_hand
 
 from mdplab.certify import check
-from mdplab.models import MDP, ConstrainedMDP
+from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame
 
 LEVELS = pytest.mark.parametrize("level", ["float", "exact"])
 
@@ -55,3 +55,35 @@ def test_the_rounding_of_a_policy_is_counted(level, error):
     data = {"x": np.array([[stay, 0.0], [0.0, 0.0]]), "hi": np.array([stay + error, error]), "lam": np.zeros(0)}
     data |= {"primal_lo": stay - error, "primal_hi": stay + error, "dual_hi": stay + error, "violation": 0.0}
     assert not check(mdp, by_hand.answer("occupancy", [stay, 0.0], policy, 2 * error, **data), level=level)
+
+
+LADDER = PreferenceGame([[0.5, 1.0, 1.0], [0.0, 0.5, 1.0], [0.0, 0.0, 0.5]])
+
+
+@pytest.mark.parametrize("policy", [[0, 5e-324, 0], [0, 1e308, 1e308], [0, 0, 0], [0, 2, 0], [0, 0.5, 0]])
+@LEVELS
+def test_weights_that_are_no_strategy(level, policy):
+    """In floats the payoffs of the first underflow to 0, and the sum of the second overflows: gaps of 0 for losers."""
+    answer = by_hand.answer("exploitability", [0.5], np.array(policy, dtype=float), 1e-9)
+    assert "policy does not sum to 1" in check(LADDER, answer, level=level).reason
+
+
+@LEVELS
+def test_the_value_of_a_game_is_checked(level):
+    even, half = MatrixGame([[1.0, -1.0], [-1.0, 1.0]]), np.array([0.5, 0.5])
+    for value, ok in ((0.0, True), (5e-11, True), (1.1e-10, False), (1e9, False)):
+        answer = by_hand.answer("exploitability", [value], half, 1e-10, column=half)
+        assert check(even, answer, level=level).ok is ok
+    best = np.array([1.0, 0.0, 0.0])
+    for value, ok in (([0.5], True), ([0.6], False), ([0.5, 0.5], False), ([np.nan], False)):
+        assert check(LADDER, by_hand.answer("exploitability", value, best, 1e-10), level=level).ok is ok
+
+
+@LEVELS
+def test_a_policy_near_the_certified_one_is_another_policy(level):
+    n = 3
+    level_game = PreferenceGame(np.full((n, n), 0.5))
+    data = {"log_policy": np.zeros(n), "tau": 1.0}
+    for shift, ok in ((0.0, True), (1e-12, False)):
+        policy = np.full(n, 1 / n) + shift * np.array([1.0, -1.0, 0.0])
+        assert check(level_game, by_hand.answer("regularized-gap", [0.5], policy, 1e-20, **data), level=level).ok is ok
