@@ -7,8 +7,8 @@ Derived here, with h = eta tau and m = pi^(1-h) mu^h / Z:
 
 - the exact energy balance D(pi* || pi+) = (1-h)(D(pi* || pi) - D(m || pi)) - h D(m || pi*) + log E_m e^(eta K m);
 - its last term is at most eta^2 / 24, because P m under m precedes the uniform law on [0, 1] in the convex order
-  (Landau's inequality for tournaments), and that constant is best possible for the step as a whole (`nash_md_tight`). Hence
-  D(pi* || pi_T) <= 1 / (6 tau^2 (T + 1)), 48 times below what is printed;
+  (Landau's inequality for tournaments), and that constant is best possible for the step as a whole (`nash_md_tight`).
+  Hence D(pi* || pi_T) <= 1 / (6 tau^2 (T + 1)), 48 times below what is printed;
 - with a constant step the method converges, if locally stable, to softmax(log mu + K m / tau), m the equilibrium at
   temperature tau / (1 - h): not to pi*. It may be unstable: P3 at tau = .05, h = .2 has a limit cycle;
 - with Bernoulli outcomes in place of P m, E D(pi* || pi_T) <= 1 / (2 tau^2 (T + 1)): with g in [0, 1]^n and E g = P m,
@@ -132,8 +132,8 @@ def _one_step(p, rng, step=nash_md_step, constant=1 / 24):
     measured, bound, radius = [], [], []
     game, tau = _game(p, rng)
     cases = [(game, tau, _starts(p, game, rng), h / tau) for h in (0.05, 0.3, 0.9)]
-    tight, log_pi = nash_md_tight(40, 1e-12)
-    for game, tau, log_pi, eta in [*cases, (tight, 1e-6, np.tile(log_pi, (p.starts, 1)), 0.5)]:
+    tight, before = nash_md_tight(40, 1e-12)
+    for game, tau, log_pi, eta in [*cases, (tight, 1e-6, np.tile(before, (p.starts, 1)), 0.5)]:
         log_star, span = _equilibrium(game, tau)
         log_next = step(game, log_pi, tau=tau, eta=eta)
         excess = kl_divergence(log_star, log_next) - (1 - eta * tau) * kl_divergence(log_star, log_pi)
@@ -256,7 +256,7 @@ def last_iterate_sharp(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _stable_game(p, rng):
-    """A game, temperature and weight h = eta tau for which the constant-step iteration contracts, and its fixed point."""
+    """A game, temperature and h = eta tau for which the constant-step iteration contracts, and its fixed point."""
     while True:
         game, tau = _game(p, rng, low=0.2, high=1.0)
         h = float(rng.choice([0.1, 0.2, 0.4]))
@@ -326,8 +326,8 @@ def _fixed_point(p, rng, base=2):
     """Whether K (m - pi*) is constant over actions for a game in rationals, with m proportional to pi* base^-k.
 
     pi* uniform, mu proportional to pi* 4^-k, K pi* = k / 8, so that log pi* = log mu + K pi* / tau + const for
-    tau = 1 / (16 log 2). Constant steps with eta tau = 0, 1/2, 1 have base 1, 2, 4. A limit is a fixed point, and pi* is one
-    only if the payoffs against m and against pi* differ by a constant.
+    tau = 1 / (16 log 2). Constant steps with eta tau = 0, 1/2, 1 have base 1, 2, 4. A limit is a fixed point, and pi*
+    is one only if the payoffs against m and against pi* differ by a constant.
     """
     b = Fraction(int(rng.integers(1, 24)), 64)
     a, k = Fraction(3, 8) - b, (1, 0, -1)
@@ -340,9 +340,10 @@ def _fixed_point(p, rng, base=2):
 
 
 @claim(
-    "Unqualified reading (not claimed for constant steps by the paper)",
+    "Misreading (constant steps)",
     r"\eta_t \equiv \eta\ \Rightarrow\ \pi_t \to \pi^*_\tau",
     relation=Witness(),
+    assumptions=("not a statement of the paper, whose theorem needs decreasing steps",),
     falsifiers={"best_response": _variant(_fixed_point, "eta tau = 1: best responses to mu.", base=4)},
     controls={"self_play": _variant(_fixed_point, "The opponent is pi_t itself: no bias.", base=1)},
     lemmas=("munos2023:constant_step_misses",),
@@ -445,7 +446,7 @@ def _cycle(p, rng, order=(0, 1, 2)):
 
 
 @claim(
-    "Non-transitive example (section 1.1; closed form derived)",
+    "Three cyclic actions (derived)",
     r"K_{12} = a,\ K_{23} = b,\ K_{31} = c\ \Rightarrow\ \pi^* = (b, c, a) / (a + b + c)",
     relation=Witness(),
     falsifiers={
@@ -461,8 +462,8 @@ def three_cycle_equilibrium(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _regret(p, rng, step=tuned_step):
-    """Opponents by row: best responses to the current policy nine times in ten; and independent draws that favour action 0
-    by 1 / sqrt(T), which is the harder to tell the longer the horizon."""
+    """Opponents by row: best responses to the current policy nine times in ten; and independent draws that favour the
+    first action by 1 / sqrt(T), which is the harder to tell the longer the horizon."""
     payoffs = three_cycle(*(float(x) for x in rng.uniform(0.25, 0.5, size=3))).P
     runs, horizons, out = 2 * p.regret_runs, 2 ** np.arange(p.first, p.last + 1), []
     for T in horizons:

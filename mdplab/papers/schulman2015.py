@@ -283,7 +283,7 @@ def _mixtures(p, rng, *, factor=1.0, greedy=True):
 
 
 @claim(
-    "Derived (sharper than Theorem 1 for greedy mixtures)",
+    "Greedy mixtures (derived)",
     r"L_\pi(\pi_\alpha) - J(\pi_\alpha) \le \frac{\epsilon\gamma\alpha^2}{(1-\gamma)(1-\gamma+\gamma\alpha)}",
     relation=Bound(),
     assumptions=(r"$\pi_\alpha = (1-\alpha)\pi + \alpha\,$greedy",),
@@ -327,7 +327,7 @@ def _largest_tv(exact):
 
 
 @claim(
-    "Section 6 (practical constraint, read as a bound)",
+    "Section 6, as a bound",
     r"J(\tilde\pi) \ge L_\pi(\tilde\pi) - \frac{4\epsilon\gamma}{(1-\gamma)^2}"
     r"\sum_s d_\pi(s) D_{KL}(\pi(s) \| \tilde\pi(s))",
     relation=Witness(),
