@@ -1,4 +1,4 @@
-"""The command line: list, show, verify, figures, prove, report, solve, new, bench.
+"""The command line: list, show, plan, verify, figures, prove, report, solve, new, bench.
 
 Exit code 0 when every verdict is what its card expects, 1 when one is not, 2 for a usage error or bad input (one line
 on standard error, nothing written), 130 after Ctrl-C (what had finished is in the store).
@@ -65,6 +65,32 @@ def show(
 
 
 @app.command()
+def plan(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Papers or claims; all by default.")
+    ] = None,
+    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    minutes: Annotated[
+        float | None, typer.Option(help="Wall-clock budget of each claim [default: the card's runs].")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Local worker processes.")] = 2,
+    store: StoreOption = None,
+    json_file: JsonOption = None,
+) -> None:
+    """What claims cost and can decide, from a pilot that a later verify reuses."""
+    from mdplab.claims.planning import plan_claims
+    from mdplab.report.terminal import RunDisplay, print_plans
+
+    console = _console(json_file)
+    with RunDisplay(console, what="pilots") as display:
+        plans = plan_claims(ids, profile=profile, minutes=minutes, workers=workers, store=store, on_event=display.event)
+    records = [plan.to_json() for plan in plans]
+    if json_file != "-":
+        print_plans(console, records)
+    _write_json(json_file, records)
+
+
+@app.command()
 def verify(
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="Papers or claims; all by default.")
@@ -82,13 +108,15 @@ def verify(
     from mdplab.report.terminal import RunDisplay, verdict_table
 
     console = _console(json_file)
+    if profile == "full":
+        _say_what_is_out_of_reach(console, ids, workers=workers, scheduler=scheduler, store=store)
     with RunDisplay(console) as display:
         run = run_claims(
             ids, profile=profile, workers=workers, scheduler=scheduler, store=store, on_event=display.event
         )
     record = run.to_json()
     if json_file != "-":
-        console.print(verdict_table(record["results"]))
+        console.print(verdict_table(record["results"], width=console.width))
     surprises = [result["id"] for result in record["results"] if not result["as_expected"]]
     seconds = f"in {record['seconds']:.0f} s"
     if surprises:
@@ -100,6 +128,20 @@ def verify(
         console.print(f"report: {build_report(record, report)}")
     _write_json(json_file, record)
     raise typer.Exit(1 if surprises else 0)
+
+
+def _say_what_is_out_of_reach(console: Any, ids: list[str] | None, **options: Any) -> None:
+    """Before the budget is spent: which claims the card's runs may leave undecided."""
+    from rich.markup import escape
+
+    from mdplab.claims.planning import plan_claims
+    from mdplab.report.terminal import RunDisplay
+
+    with RunDisplay(console, what="pilots") as display:
+        plans = plan_claims(ids, profile="full", on_event=display.event, **options)
+    for plan in plans:
+        if not plan.feasible:
+            console.print(f"[yellow]{plan.id}[/]: {escape(plan.statement)}", soft_wrap=True)
 
 
 @app.command()

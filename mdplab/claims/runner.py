@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mdplab.claims.card import PROFILES, Profile
 from mdplab.claims.claim import MAIN
 from mdplab.claims.discovery import Entry, entries
 from mdplab.claims.local import Done, run_inline, run_local
+from mdplab.claims.power import PILOT, predict
 from mdplab.claims.provenance import manifest
 from mdplab.claims.registration import amendments, data_key, design, digest
 from mdplab.claims.result import ClaimResult, RunResult
@@ -90,7 +91,7 @@ def run_claims(
     chosen = entries(ids)
     with Store(store) as opened:
         run = _Run(chosen, profile, opened, on_event)
-        with closing(_computed(run, workers, scheduler)) as computed:
+        with closing(compute(run.missing, run.started, workers, scheduler)) as computed:
             for task, outcome in computed:
                 run.take(task, outcome)
         results = run.verdicts()
@@ -110,12 +111,15 @@ def run_claims(
     return done
 
 
-def _computed(run: "_Run", workers: int, scheduler: str | None) -> Generator[Done, None, None]:
+def compute(
+    tasks: list[Task], started: Callable[[Task], None], workers: int, scheduler: str | None
+) -> Generator[Done, None, None]:
+    """What tasks leave, as they finish, on a cluster or on this machine; closing it ends the processes."""
     if scheduler is not None:
-        return run_distributed(run.missing, scheduler, run.started)
-    if workers == 0 or not run.missing:
-        return run_inline(run.missing, run.started)
-    return run_local(run.missing, min(workers, len(run.missing)), run.started)
+        return run_distributed(tasks, scheduler, started)
+    if workers == 0 or not tasks:
+        return run_inline(tasks, started)
+    return run_local(tasks, min(workers, len(tasks)), started)
 
 
 class _Run:
@@ -125,7 +129,7 @@ class _Run:
         self, chosen: dict[str, Entry], profile: Profile, store: Store, on_event: Callable[[Event], None]
     ) -> None:
         self.chosen, self.profile, self.store, self.emit = chosen, profile, store, on_event
-        self.tasks = {claim: _tasks(entry, profile) for claim, entry in chosen.items()}
+        self.tasks = {claim: tasks_of(entry, profile) for claim, entry in chosen.items()}
         self.open = {claim: {task.key for task in tasks} for claim, tasks in self.tasks.items()}
         self.failures: dict[str, str] = {}
         self.judged: dict[str, Judged] = {}
@@ -188,30 +192,50 @@ class _Run:
             self.cpu_seconds += sum(outcome.cpu_seconds for outcome in outcomes)
         self.judged[claim] = judge(self.chosen[claim], self.profile, data, self.amendments[claim])
         waiting = [entry for name, entry in self.chosen.items() if name not in self.judged]
-        pending = sum(
-            arm.role == "main"
-            for entry in waiting
-            if not entry.claim.relation.deterministic
-            for arm in entry.claim.arms.values()
-        )
+        pending = sum(statistical_arms(entry) for entry in waiting)
         result = conclude(list(self.judged.values()), pending=pending)[-1]
         self.emit(Event("claim", claim, **self._counts(claim), result=result))
 
     def verdicts(self) -> list[ClaimResult]:
         """Spend the budget once all claims are in."""
-        results = conclude([self.judged[claim] for claim in self.chosen])
+        results = [self._with_power(result) for result in conclude([self.judged[claim] for claim in self.chosen])]
         for result in results:
             self.emit(Event("verdict", result.id, **self._counts(result.id), result=result))
         return results
 
+    def _with_power(self, result: ClaimResult) -> ClaimResult:
+        """The planner's statement, from what the pilot left, where the rule has power to speak of."""
+        entry = self.chosen[result.id]
+        pilot = [task for task in self.tasks[result.id] if task.arm == MAIN][:PILOT]
+        found = [self.store.get(task.key) for task in pilot if task.key not in self.failures]
+        arrays = [outcome.arrays for outcome in found if outcome is not None and outcome.arrays is not None]
+        if entry.claim.relation.deterministic or not arrays:
+            return result
+        replicates = getattr(entry.card.replicates, self.profile)
+        claims = sum(statistical_arms(other) for other in self.chosen.values())
+        try:
+            power = predict(entry.claim.relation, stack(entry.claim, arrays), replicates, claims=claims)
+        except ValueError:
+            # The rule refused the same arrays, and the verdict says why.
+            return result
+        return replace(result, provenance={**result.provenance, "power": str(power)})
 
-def _tasks(entry: Entry, profile: Profile) -> list[Task]:
+
+def tasks_of(entry: Entry, profile: Profile) -> list[Task]:
+    """All tasks of a claim: its arms in order, each replicate by replicate."""
     replicates = getattr(entry.card.replicates, profile)
     return [
         Task(entry.id, arm, replicate, profile, data_key(entry, arm, replicate, profile))
         for arm in entry.claim.arms
         for replicate in range(replicates)
     ]
+
+
+def statistical_arms(entry: Entry) -> int:
+    """Decisions of a claim that take a share of the error budget."""
+    if entry.claim.relation.deterministic:
+        return 0
+    return sum(arm.role == "main" for arm in entry.claim.arms.values())
 
 
 def _ordered(tasks: dict[str, list[Task]]) -> list[Task]:
@@ -248,7 +272,7 @@ def load_evidence(
 
 def _stored(entry: Entry, profile: Profile, arm: str, store: Store) -> ArmData:
     outcomes = []
-    for task in _tasks(entry, profile):
+    for task in tasks_of(entry, profile):
         if task.arm == arm:
             outcome = store.get(task.key)
             if outcome is None:

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,12 +12,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from mdplab.report.html import killed, short, tone
 
 _COLOURS = {"good": "green", "bad": "red", "wait": "yellow"}
 MAX_STATES_SHOWN = 24
+# Spaces between columns, and the least that a shortened one is worth showing with.
+GAP, SHORTEST = 2, 10
+_NUMBERS = {"slack", "refutable at", "falsifiers", "s", "power", "sigma", "runs it has", "runs for 80%", "min"}
 
 
 def _verdict(result: Mapping[str, Any]) -> str:
@@ -24,24 +29,47 @@ def _verdict(result: Mapping[str, Any]) -> str:
     return text if result["as_expected"] else f"{text} [red bold](expected {result['expected']})[/]"
 
 
-def verdict_table(results: Sequence[Mapping[str, Any]], *, seconds: bool = True) -> Table:
-    """One row a claim: verdict, slack, falsifiers refuted, seconds if asked for."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("claim", no_wrap=True)
-    table.add_column("theorem", overflow="ellipsis", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for name in ("slack", "refutable at", "falsifiers", *(["s"] if seconds else [])):
-        table.add_column(name, justify="right", no_wrap=True)
-    for result in results:
-        table.add_row(
-            result["id"],
-            escape(result["theorem"]),
-            _verdict(result),
-            short(result["slack"]),
-            short(result["refutable_factor"]),
-            killed(result),
-            *([f"{result['seconds']:.1f}"] if seconds else []),
-        )
+def verdict_table(results: Sequence[Mapping[str, Any]], *, seconds: bool = True, width: int | None = None) -> Table:
+    """One row a claim: verdict, slack, falsifiers refuted, seconds if asked for; what does not fit `width` is left out.
+
+    The theorem is shortened first, then numbers go that `--json` and the report have; ids and verdicts stay.
+    """
+    columns = {
+        "claim": [escape(result["id"]) for result in results],
+        "theorem": [escape(result["theorem"]) for result in results],
+        "verdict": [_verdict(result) for result in results],
+        "slack": [short(result["slack"]) for result in results],
+        "refutable at": [short(result["refutable_factor"]) for result in results],
+        "falsifiers": [killed(result) for result in results],
+        "s": [f"{result['seconds']:.1f}" for result in results],
+    }
+    if not seconds:
+        del columns["s"]
+    return _fitted(columns, width, shorten="theorem", drop=("refutable at", "slack", "falsifiers", "s"))
+
+
+def _fitted(columns: dict[str, list[str]], width: int | None, *, shorten: str = "", drop: Sequence[str] = ()) -> Table:
+    """A table that loses its less important columns rather than cutting its cells."""
+    wide = {name: max(Text.from_markup(cell).cell_len for cell in [name, *cells]) for name, cells in columns.items()}
+    room = math.inf if width is None else width
+
+    def spare() -> float:
+        return room - sum(wide[name] for name in columns) - GAP * (len(columns) - 1)
+
+    for name in drop:
+        if spare() + (wide[shorten] - SHORTEST if shorten in columns else 0) < 0:
+            del columns[name]
+    if shorten in columns and spare() < 0:
+        wide[shorten] = wide[shorten] + int(spare())
+        if wide[shorten] < SHORTEST:
+            del columns[shorten]
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+    for name in columns:
+        justify = "right" if name in _NUMBERS else "left"
+        most = wide[name] if name == shorten else None
+        table.add_column(name, justify=justify, no_wrap=True, overflow="ellipsis", max_width=most)
+    for row in zip(*columns.values()):
+        table.add_row(*row)
     return table
 
 
@@ -57,17 +85,24 @@ class RunDisplay:
     """A live table of verdicts above a progress bar; on a pipe, one line a claim.
 
     Use as a context manager, with `event` as the runner's callback. Verdicts shown while a run goes on are provisional:
-    claims still to come have a share of the error budget.
+    claims still to come have a share of the error budget. Of a claim whose tasks fail the first failure is shown, and
+    how many follow.
     """
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, what: str = "claims") -> None:
+        self.console, self.what = console, what
         self.counts: dict[str, tuple[int, int]] = {}
+        self.failed: Counter[str] = Counter()
         self.results: dict[str, Mapping[str, Any]] = {}
         self.progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+            TextColumn("{task.description}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            expand=True,
         )
-        self.bar = self.progress.add_task("starting", total=None)
+        self.bar = self.progress.add_task(f"starting {what}", total=None)
         self.live = Live(self.progress, console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "RunDisplay":
@@ -85,23 +120,66 @@ class RunDisplay:
             self.counts[event.claim] = (event.done, event.total)
         done, total = (sum(part) for part in zip(*self.counts.values())) if self.counts else (0, None)
         if event.kind == "failed":
-            self.console.print(f"[red]{event.claim} {event.arm} {event.replicate}[/]: {escape(event.text)}")
-            self.console.print(f"[dim]{escape(event.detail.rstrip())}[/]", soft_wrap=True)
+            self._failure(event)
         elif event.kind == "claim":
+            if self.failed[event.claim] > 1:
+                self.console.print(f"[red]{event.claim}[/]: {self.failed[event.claim] - 1} more tasks of it failed")
             self.results[event.claim] = event.result.to_json()
             if not self.console.is_terminal:
                 self.console.print(f"{event.claim}: {_verdict(self.results[event.claim])}", soft_wrap=True)
-        self.progress.update(self.bar, completed=done, total=total, description=event.claim or "starting")
+        self.progress.update(self.bar, completed=done, total=total, description=event.claim or f"starting {self.what}")
         if self.console.is_terminal:
             self.live.update(self._picture())
 
+    def _failure(self, event: Any) -> None:
+        self.failed[event.claim] += 1
+        if self.failed[event.claim] > 1:
+            return
+        self.console.print(f"[red]{event.claim} {event.arm} {event.replicate}[/]: {escape(event.text)}", soft_wrap=True)
+        if event.detail:
+            self.console.print(f"[dim]{escape(event.detail.rstrip())}[/]", soft_wrap=True)
+
     def _picture(self) -> Table:
-        grid = Table.grid()
-        shown = list(self.results.values())[-max(4, self.console.height - 6) :]
+        grid = Table.grid(expand=True)
+        # The header, the bar, the cursor's line and one for what was printed above.
+        shown = list(self.results.values())[-max(4, self.console.height - 4) :]
         if shown:
-            grid.add_row(verdict_table(shown))
+            grid.add_row(verdict_table(shown, width=self.console.width))
         grid.add_row(self.progress)
         return grid
+
+
+def print_plans(console: Console, plans: Sequence[Mapping[str, Any]]) -> None:
+    """One row a claim: what its runs can decide, what 80 % power asks for, minutes; then what is out of reach."""
+
+    def runs(plan: Mapping[str, Any], needed: bool) -> str:
+        power = plan["power"]
+        if power is None:
+            return "–"
+        pair = power["needed"] if needed else (power["instances"], power["seeds"])
+        return "none" if pair is None else f"{pair[0]} x {pair[1]}"
+
+    def cell(plan: Mapping[str, Any]) -> str:
+        if plan["power"] is None:
+            return "[dim]exact[/]" if plan["deterministic"] else "–"
+        return f"[{'green' if plan['feasible'] else 'yellow'}]{plan['power']['power']:.0%}[/]"
+
+    columns = {
+        "claim": [escape(plan["id"]) for plan in plans],
+        "rule": [plan["rule"] for plan in plans],
+        "power": [cell(plan) for plan in plans],
+        "runs it has": [runs(plan, needed=False) for plan in plans],
+        "runs for 80%": [runs(plan, needed=True) for plan in plans],
+        "sigma": [short(plan["power"]["sigma"]) if plan["power"] else "–" for plan in plans],
+        "min": [short(plan["minutes"]) for plan in plans],
+    }
+    console.print(_fitted(columns, console.width, drop=("sigma", "rule", "runs it has")))
+    for plan in plans:
+        if not plan["feasible"]:
+            console.print(f"[yellow]{plan['id']}[/]: {escape(plan['statement'])}", soft_wrap=True)
+    known = [plan["minutes"] for plan in plans if math.isfinite(plan["minutes"])]
+    decided = sum(plan["feasible"] for plan in plans)
+    console.print(f"{decided} of {len(plans)} claims can be decided; about {short(sum(known))} min in all")
 
 
 def print_solution(console: Console, problem: Any, solution: Any) -> None:

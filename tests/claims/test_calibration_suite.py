@@ -6,7 +6,9 @@ from claims.calibration import N, power_near, rate_at_most, rate_data, tally
 
 from mdplab.claims.decision import Decision
 from mdplab.claims.error_budget import e_bonferroni, e_holm, holm, rule_on
-from mdplab.claims.planner import Pilot, plan_rate, power, read_pilot, runs_needed
+from mdplab.claims.planner import power, runs_needed
+from mdplab.claims.power import predict
+from mdplab.claims.relations import Rate
 from mdplab.claims.rules import rate_g1, reg_1
 from mdplab.claims.rules.e_process import mean_log_path
 from mdplab.claims.rules.window import one_sided
@@ -156,19 +158,19 @@ def test_planner_predicts_the_sample_size_table(case):
     assert np.abs(np.subtract(predicted, accepted)).max() <= 5
 
 
-def test_planned_seeds_deliver_the_planned_power():
-    n, pilot_error = N[[0, 4]], np.random.default_rng([65])
-    error, _ = rate_data("pure", 0.4, "independent", 0.5, 1, pilot_error, I=40, S=8)
-    pilot = read_pilot(error[0][:, :, [0, 4]], n, [0.001, 0.016])
-    # 640 values: the standard error of sigma is 2 % of it, that of the spread of slopes about 0.04 / sqrt(40).
-    assert pilot.sigma == pytest.approx(0.5, rel=0.08)
-    plan = plan_rate(Pilot(0.5, 0.0, n, pilot.seconds), N, budget_minutes=60)
-    assert plan.feasible
-    assert 30 <= plan.seeds <= 45
+def test_planned_instances_deliver_the_planned_power():
+    error, _ = rate_data("pure", 0.4, "independent", 0.5, 1, np.random.default_rng([65]), I=40, S=8)
+    plan = predict(Rate(0.5), {"n": np.tile(N, (40, 1)), "error": error[0]}, 12)
+    # Slopes of 320 seeds: the standard error of sigma is 4 % of it.
+    assert plan.sigma == pytest.approx(0.5, rel=0.16)
+    assert not plan.enough
+    instances, seeds = plan.needed
+    # The closed formula, at 80 % and without the guard, asks for about 250 runs.
+    assert 20 <= instances <= 45 and seeds == 8
     reps = 400
-    data, _ = rate_data("pure", 0.4, "independent", 0.5, reps, np.random.default_rng([66]), S=plan.seeds)
+    data, _ = rate_data("pure", 0.4, "independent", 0.5, reps, np.random.default_rng([66]), I=instances, S=seeds)
     R, _ = tally(rate_g1(x, N, exponent=0.5) for x in data)
-    assert power_near(R, reps, plan.power)
+    assert power_near(R, reps, power(0.5, instances, seeds))
 
 
 def test_planner_closed_formula():

@@ -1,0 +1,100 @@
+"""The real suite, killed ten times: same verdicts and same arrays as an undisturbed run, for one worker and for two.
+
+As a script, `python tests/test_kill_real.py`, it prints what it does.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mdplab.claims.store import Store
+
+KILLS = 10
+COMMAND = "import sys; from mdplab.cli import main; sys.argv[0] = 'mdplab'; main()"
+
+
+def _start(folder, name, workers):
+    arguments = ["verify", "--workers", str(workers), "--store", f"{name}.sqlite", "--json", f"{name}.json"]
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *arguments], cwd=folder, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+def _finish(folder, name, workers):
+    process = _start(folder, name, workers)
+    try:
+        said, _ = process.communicate(timeout=3600)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said
+    return json.loads((folder / f"{name}.json").read_text())
+
+
+def _stored(folder, name):
+    path = folder / f"{name}.sqlite"
+    if not path.exists():
+        return {}
+    with Store(path) as store:
+        return store.digests()
+
+
+def _told(run):
+    return {result["id"]: (result["verdict"], result["reason"], result["slack"]) for result in run["results"]}
+
+
+def kill_and_compare(folder, say):
+    """Raises AssertionError where a killed run, or one on another number of workers, leaves anything else."""
+    start = time.monotonic()
+    whole = _finish(folder, "undisturbed", 2)
+    seconds = time.monotonic() - start
+    say(f"undisturbed, 2 workers: {seconds:.0f} s, {len(whole['results'])} claims, ok {whole['ok']}")
+    expected = _stored(folder, "undisturbed")
+    # Moments anywhere between the start of the interpreter and the end of what is left on average.
+    moments = np.random.default_rng([1986, 10]).uniform(0.2, max(2.0, 2 * seconds / KILLS), KILLS)
+    counts = []
+    for kill, moment in enumerate(moments):
+        process = _start(folder, "killed", 2)
+        try:
+            process.communicate(timeout=moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+        counts.append(len(_stored(folder, "killed")))
+        ended = "by itself" if process.returncode != -signal.SIGKILL else "killed"
+        say(f"{kill + 1}: {ended} after {moment:.1f} s, {counts[-1]} of {len(expected)} tasks stored")
+    assert counts == sorted(counts), "a kill lost what had been stored"
+    assert any(0 < count < len(expected) for count in counts), "no kill hit the middle of the run"
+    after = _finish(folder, "killed", 2)
+    say(f"then left alone: {after['seconds']:.0f} s, {after['manifest']['tasks_reused']} tasks reused")
+    alone = _finish(folder, "alone", 1)
+    say(f"1 worker: {alone['seconds']:.0f} s")
+    for name, run in (("killed", after), ("alone", alone)):
+        found = _stored(folder, name)
+        assert found == expected, f"{name}: other arrays for {[k for k in expected if found.get(k) != expected[k]][:5]}"
+        assert _told(run) == _told(whole), name
+    say(f"{len(expected)} arrays and {len(whole['results'])} verdicts the same in all three")
+
+
+@pytest.mark.full
+def test_killed_ten_times_the_real_suite_says_and_stores_the_same(tmp_path, capsys):
+    def say(line):
+        with capsys.disabled():
+            print(line)
+
+    kill_and_compare(tmp_path, say)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        kill_and_compare(Path(scratch), lambda line: print(line, flush=True))
