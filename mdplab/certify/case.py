@@ -77,7 +77,11 @@ class Case:
 
     def claims_gap(self, derived: float) -> float:
         """The claimed gap is not smaller than the derived one, which is returned."""
-        claimed = float(self.solution.certificate.gap)
+        claimed = self.solution.certificate.gap
+        try:
+            claimed = float(claimed)
+        except (TypeError, ValueError):
+            raise Refused(f"claimed gap is {claimed!r}, no number") from None
         if not derived <= claimed:
             raise Refused(f"claimed gap {claimed:.17g} is smaller than the derived {derived:.17g}")
         return derived
@@ -92,7 +96,7 @@ def finite(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """`value` as a finite float64 array of `shape`."""
     try:
         array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise Refused(f"{name} is not an array of numbers") from None
     if array.shape != shape:
         raise Refused(f"{name} has shape {array.shape}, expected {shape}")

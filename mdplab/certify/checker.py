@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import numpy as np
+
 from mdplab.certify import kinds, occupancy, soft
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
@@ -56,7 +58,7 @@ def check(
     Raises
     ------
     ValueError
-        Unknown `level`, or a problem of another type.
+        Unknown `level`, or a problem or answer of another type.
 
     Source
     ------
@@ -76,28 +78,34 @@ def check(
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}; expected one of {LEVELS}")
+    if not isinstance(solution, Solution):
+        raise ValueError(f"solution is a {type(solution).__name__}; expected a Solution")
     if isinstance(problem, MatrixGame | PreferenceGame):
         return check_game(problem, solution, level=level)
     if not isinstance(problem, MDP | ConstrainedMDP):
         raise ValueError(f"problem is a {type(problem).__name__}; expected an MDP, a ConstrainedMDP or a matrix game")
     start = time.perf_counter()
-    kind = solution.certificate.kind
+    kind = str(solution.certificate.kind)
     mdp = problem if isinstance(problem, MDP) else problem.mdp
     case = Case(mdp, solution, level)
     gap, reason = float("inf"), ""
     try:
         if kind not in _KINDS:
             raise Refused(f"unknown kind {kind!r}; the referee knows {sorted(_KINDS)}")
-        if kind == "soft":
-            gap = soft.soft(case, tau, reference)
-        elif kind == "occupancy":
-            gap = occupancy.occupancy(case, problem)
-        elif isinstance(problem, ConstrainedMDP):
+        if kind != "occupancy" and isinstance(problem, ConstrainedMDP):
             raise Refused(f"kind {kind!r} says nothing about limits on costs; a ConstrainedMDP needs 'occupancy'")
-        else:
-            gap = _KINDS[kind](case)
+        # An overflow in floats leaves an infinite radius or raises; a warning would say nothing more.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if kind == "soft":
+                gap = soft.soft(case, tau, reference)
+            elif kind == "occupancy":
+                gap = occupancy.occupancy(case, problem)
+            else:
+                gap = _KINDS[kind](case)
     except Refused as refusal:
         reason = str(refusal)
+    except (OverflowError, ValueError) as overflow:
+        reason = f"a sum is beyond the range of floats: {overflow}"
     rows = "rows divided by their sums" if kind in _AS_PROBABILITIES else "rows as stored"
     about = "; ".join([f"the stored floats, {rows}", *case.about])
     return CheckReport(not reason, kind, level, gap, reason, about, time.perf_counter() - start)

@@ -67,6 +67,8 @@ def check_game(game: PreferenceGame | MatrixGame, solution: Solution, *, level: 
         if gap is None:
             raise Refused(f"kind is {kind!r}; expected 'exploitability' or 'regularized-gap'")
         claimed = solution.certificate.gap
+        if not isinstance(claimed, int | float):
+            raise Refused(f"gap is {claimed!r}, no number")
         if not gap <= claimed:
             raise Refused(f"gap is {claimed!r}, but the duality gap is only known to be at most {float(gap)!r}")
         _require_value(game, solution, level)

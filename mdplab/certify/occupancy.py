@@ -81,7 +81,7 @@ def _require(claim: str, slack: Fraction) -> None:
 def _value_near(case: Case, low: Fraction, high: Fraction) -> None:
     """`mu . value` is within the claimed gap of the policy's objective."""
     value = finite("value", case.solution.value, (case.mdp.S,))
-    claimed = Fraction(float(case.solution.certificate.gap))
+    claimed = Fraction(float(finite("claimed gap", case.solution.certificate.gap, ())))
     least, most = case.rows.pairing(case.mdp.mu, value)
     _require("mu . value >= primal_hi - gap", least - high + claimed)
     _require("mu . value <= primal_lo + gap", low + claimed - most)

@@ -1,5 +1,6 @@
 """Certificates made to fool the referee: each one is false, and none is accepted."""
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from certify import by_hand
 
 from mdplab.certify import check
-from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame
+from mdplab.models import MDP, Certificate, ConstrainedMDP, MatrixGame, PreferenceGame
 
 LEVELS = pytest.mark.parametrize("level", ["float", "exact"])
 
@@ -87,3 +88,55 @@ def test_a_policy_near_the_certified_one_is_another_policy(level):
     for shift, ok in ((0.0, True), (1e-12, False)):
         policy = np.full(n, 1 / n) + shift * np.array([1.0, -1.0, 0.0])
         assert check(level_game, by_hand.answer("regularized-gap", [0.5], policy, 1e-20, **data), level=level).ok is ok
+
+
+@LEVELS
+def test_limits_are_not_forgotten_by_a_soft_answer(level):
+    problem = by_hand.constrained_model(np.random.default_rng([970]))
+    answer = by_hand.soft(problem.mdp, 0.5, problem.mdp.actions / problem.mdp.actions.sum(axis=1, keepdims=True))
+    assert check(problem.mdp, answer, level=level)
+    assert "says nothing about limits" in check(problem, answer, level=level).reason
+
+
+def malformed():
+    mdp = MDP([[[0.5, 0.5], [0.0, 1.0]], [[0.0, 1.0]] * 2], [[1.0, 0.0], [0.0, 0.0]], 0.5, mu=[1.0, 0.0])
+    end = mdp.replace(gamma=1.0)
+    game, half = MatrixGame(np.eye(2)), np.array([0.5, 0.5])
+    bounds = {"lo": np.zeros(2), "hi": np.full(2, 4.0)}
+    flow = {"hi": np.full(2, 4.0), "lam": np.zeros(0), "primal_lo": 0.0, "primal_hi": 2.0, "dual_hi": 4.0}
+    total = bounds | {"hi": np.array([2.0, 0.0]), "steps": np.array([3.0, 0.0])}
+    uniform, v = np.full((2, 2), 0.5), np.ones(2)
+    for x in (1e308, 1.7e308):
+        data = flow | {"violation": 0.0, "x": np.full((2, 2), x)}
+        yield mdp, by_hand.answer("occupancy", v, uniform, 4.0, **data)
+        yield (
+            mdp,
+            by_hand.answer("occupancy", v, uniform, 4.0, **data | {"primal_lo": -x, "primal_hi": x, "dual_hi": x}),
+        )
+    yield mdp, by_hand.answer("discounted", v, [0, 0], 9.0, lo=[10**400, 0], hi=bounds["hi"])
+    yield mdp, by_hand.answer("discounted", v, [0, 0], 9.0, lo=-bounds["hi"] * 1e307, hi=bounds["hi"] * 4e307)
+    yield mdp, by_hand.answer(np.zeros(2), v, [0, 0], 9.0, **bounds)
+    yield end, by_hand.answer("total", [1.0, 0.0], [0, 0], 9.0, upper=np.zeros(2), **total)
+    yield end, by_hand.answer("total", [1.0, 0.0], [0, 0], 9.0, lower=np.zeros(2), upper="nonnegative", **total)
+    yield mdp, by_hand.answer("finite-horizon", v, 0, 9.0, **bounds)
+    for gap in (None, "small", np.ones(2)):
+        yield mdp, by_hand.answer("discounted", v, [0, 0], gap, **bounds)
+        yield game, by_hand.answer("exploitability", [0.5], half, gap, column=half)
+
+
+@LEVELS
+@pytest.mark.parametrize("case", range(len(list(malformed()))))
+def test_what_is_malformed_or_overflows_is_refused_not_raised(case, level):
+    problem, answer = list(malformed())[case]
+    report = check(problem, answer, level=level)
+    assert not report.ok and report.reason
+
+
+def test_an_answer_of_another_type_is_named():
+    problem, answer = next(malformed())
+    with pytest.raises(ValueError, match="solution is a NoneType"):
+        check(problem, None)
+    with pytest.raises(ValueError, match="solution is a Certificate"):
+        check(problem, answer.certificate)
+    lost = dataclasses.replace(answer, certificate=Certificate("discounted", 1.0))
+    assert "no 'lo'" in check(problem, lost).reason
