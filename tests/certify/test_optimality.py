@@ -216,6 +216,16 @@ def test_larger_models_are_enclosed():
     assert prove_optimal(mdp, pi).improving == (7, by_hand.best(mdp)[0][7])
 
 
+def test_rows_are_divided_by_their_sums_without_a_discount():
+    mdp = MDP([[[0.1, 0.2, 0.7]], [[0.1, 0.3, 0.6]], [[0.0, 0.0, 1.0]]], [[1.0], [2.0], [0.0]], 1.0)
+    rows = [[Fraction(p) for p in mdp.P[s, 0].tolist()] for s in range(2)]
+    assert any(sum(row) != 1 for row in rows)
+    matrix = [[Fraction(i == j) - rows[i][j] / sum(rows[i]) for j in range(2)] for i in range(2)]
+    proof = prove_optimal(mdp, [0, 0, 0])
+    assert proof.value == (*solve_fractions(matrix, [Fraction(1), Fraction(2)]), 0)
+    assert "rows divided by their sums" in proof.speaks_about
+
+
 def test_wrong_floats_prove_nothing(monkeypatch):
     """LAPACK is not trusted: half of every solution is too small a bound of the inverse, and a poor value."""
     mdp = by_hand.discounted_model(np.random.default_rng([938]))
