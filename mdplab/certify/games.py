@@ -34,7 +34,9 @@ _UNIT = 2.0**-53
 _PRECISION = 300
 
 
-def check_game(game: PreferenceGame | MatrixGame, solution: Solution, *, level: str = "float") -> CheckReport:
+def check_game(
+    game: PreferenceGame | MatrixGame, solution: Solution, *, level: str = "float", tau: float | None = None
+) -> CheckReport:
     """Whether the gap that a solution's certificate states is an upper bound of its duality gap.
 
     Parameters
@@ -43,6 +45,8 @@ def check_game(game: PreferenceGame | MatrixGame, solution: Solution, *, level: 
         Problem and answer; of the certificate only `kind`, `gap` and `data` are read.
     level
         "float", or "exact": no rounding.
+    tau
+        For kind "regularized-gap", the temperature that the certificate must be about; the one it states by default.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def check_game(game: PreferenceGame | MatrixGame, solution: Solution, *, level: 
     if level not in ("float", "exact"):
         raise ValueError(f"level is {level!r}; expected 'float' or 'exact'")
     try:
+        if tau is not None and tau != solution.certificate.data.get("tau"):
+            raise Refused(f"tau is {solution.certificate.data.get('tau')} in the certificate, expected {tau}")
         gap = _GAPS[kind, level](game, solution) if (kind, level) in _GAPS else None
         if gap is None:
             raise Refused(f"kind is {kind!r}; expected 'exploitability' or 'regularized-gap'")

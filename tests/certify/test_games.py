@@ -81,6 +81,8 @@ def test_refusals_say_why():
     for solution, reason in cases:
         report = check_game(game, solution)
         assert not report and reason in report.reason and report.gap == np.inf
+    assert check_game(game, star, tau=tau)
+    assert "tau is 0.5 in the certificate, expected 0.4" in check_game(game, star, tau=0.4).reason
     general = MatrixGame([[1.0]], [[1.0]])
     by_hand = Solution(
         np.ones(1), np.ones(1), Certificate("exploitability", 1.0, data={"column": np.ones(1)}), "", 0, 0.0
