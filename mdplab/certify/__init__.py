@@ -6,12 +6,15 @@ optimal. Nothing here imports a solver or a kernel. What is trusted: the validat
 arithmetic of NumPy (for kind `"soft"` also its `exp` and `log`), and at the exact level integers, `fractions` and
 python-flint.
 
-Formats ------- A `Certificate` has a `kind`, a claimed `gap`, and `data`. All conditions below hold exactly for the
-stored numbers; to pass at the float level each needs a margin, of about `2 gamma_n` times the magnitudes in its
-row, `n` the number of non-zeros. The solution's policy is `(S,)` actions, or `(S, A)` weights on available actions
-whose rows sum to one within 1e-8 and are read as divided by their sums. `value` lies in `[lo, hi]`. The claimed gap
-is at least `max(hi - lo)`, to the last bit. `T v = max_a (r_a + gamma P_a v)` and `T_pi` take the rows as stored,
-`sigma` is a row's sum.
+Formats
+-------
+A `Certificate` has a `kind`, a claimed `gap`, and `data`. All conditions below hold exactly for the stored numbers;
+to pass at the float level each needs a margin, of about `2 gamma_n` times the magnitudes in its row, `n` the number
+of non-zeros.
+The solution's policy is `(S,)` actions, or `(S, A)` weights on available actions whose rows sum to one within 1e-8
+and are read as divided by their sums. `value` lies in `[lo, hi]`. The claimed gap is at least `max(hi - lo)`, to
+the last bit.
+`T v = max_a (r_a + gamma P_a v)` and `T_pi` take the rows as stored, `sigma` is a row's sum.
 
 discounted
     `lo`, `hi` `(S,)`: `lo <= T_pi lo`, `T hi <= hi`, `gamma sigma < 1` in all available rows. Proves `lo <= V^pi <=
