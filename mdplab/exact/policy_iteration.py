@@ -199,7 +199,7 @@ def krylov_policies(
                 low, high = op.backup(v, out, pi)
             if watch.hopeless:
                 break
-            v = _krylov_step(op.on_policy(pi), v, out - v, low, high, inner, tol)
+            v = _krylov_step(op.on_policy(pi), v, np.subtract(out, v, out=out), low, high, inner, tol)
     raise failure(op, watch.best, tol, "inexact_policy_iteration", f"{i} improvements")
 
 

@@ -1,9 +1,11 @@
 """`solve` sends each problem to the right solver, says which and why, and falls back."""
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
 import mdplab.exact as exact
 from mdplab.models import MDP, SolverFailure
@@ -99,3 +101,21 @@ def test_unknown_names():
         exact.solve(_mixing(), criterion="median")
     with pytest.raises(ValueError, match="problem is a str"):
         exact.solve("model.npz")
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.99])
+def test_memory_stays_within_half_of_the_model(gamma):
+    """What a solve allocates, as NumPy tells tracemalloc, on a sparse model with few actions and short rows."""
+    rng = np.random.default_rng([14])
+    S, A, b = 20_000, 4, 5
+    indices = np.sort(rng.integers(0, S, (S * A, b)), axis=1) + np.arange(b)
+    P = sp.csr_array((np.full(S * A * b, 1 / b), indices.ravel() % S, np.arange(0, S * A * b + 1, b)), shape=(S * A, S))
+    mdp = MDP(P, rng.random((S, A)), gamma)
+    exact.solve(mdp)
+    tracemalloc.start()
+    try:
+        exact.solve(mdp)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak <= 0.5 * mdp.nbytes
