@@ -56,7 +56,8 @@ class OptimalityProof:
         The policy's value: a tuple of S fractions; or of pairs (lower, upper) if `arithmetic` is `"enclosure"`; or,
         over a horizon, one tuple a stage. Empty if it does not exist.
     unique
-        True if no other deterministic policy is optimal, terminal states aside; None if unknown.
+        True if no other deterministic policy is optimal, terminal states aside; None if unknown, as undiscounted where
+        an action ties that would make the policy wait for ever.
     speaks_about
         Which numbers the proof is about.
     arithmetic
@@ -127,7 +128,10 @@ def prove_optimal(mdp: MDP, policy: Any, *, gamma: Any = None, rational: bool = 
     if not isinstance(mdp, MDP):
         raise ValueError(f"mdp is a {type(mdp).__name__}; prove_optimal takes an MDP")
     if gamma is not None:
-        gamma = Fraction(gamma)
+        try:
+            gamma = Fraction(gamma)
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError(f"gamma is {gamma!r}; expected a number in [0, 1]") from None
         if not 0 <= gamma <= 1:
             raise ValueError(f"gamma is {gamma}; expected a number in [0, 1]")
     pi = _checked_policy(mdp, policy)
@@ -161,7 +165,7 @@ class _Verdict:
         self.terminal = mdp.terminal
         self.best, self.improving, self.stage = number(0), None, None
         self.gap: Any = None
-        self.tied = False
+        self.ties: list[tuple[int, int]] = []
         self.undecided: tuple[int, int, Any] | None = None
 
     def see(self, s: int, a: int, advantage: Any, radius: Any, stage: int | None = None) -> None:
@@ -170,9 +174,11 @@ class _Verdict:
             self.best, self.improving, self.stage = advantage - radius, (s, a), stage
         elif radius > 0 and not advantage + radius <= 0 and self.undecided is None:
             self.undecided = (s, a, radius)
-        elif not self.terminal[s] and (self.gap is None or -advantage - radius < self.gap):
-            self.gap = -advantage - radius
-            self.tied = self.tied or (advantage == 0 and radius == 0)
+        elif not self.terminal[s]:
+            if advantage == 0 and radius == 0:
+                self.ties.append((s, a))
+            loss = -advantage - radius
+            self.gap = loss if self.gap is None or loss < self.gap else self.gap
 
     def result(self, value: tuple, arithmetic: str, reason: str = "") -> dict[str, Any]:
         """The fields of the proof; `reason` is why non-positive advantages are not enough."""
@@ -187,7 +193,7 @@ class _Verdict:
             return out | {"optimal": None, "reason": reason}
         gap = None if self.gap is None else fraction(self.gap)
         # An enclosure that only shows "not better" leaves uniqueness open.
-        unique = False if self.tied else True if gap is None or gap > 0 else None
+        unique = False if self.ties else True if gap is None or gap > 0 else None
         return out | {"optimal": True, "action_gap": gap, "unique": unique}
 
 
@@ -236,6 +242,8 @@ def _stationary(mdp: MDP, model: ExactModel, pi: np.ndarray, undiscounted: bool)
     for s, a, row in _others(model, pi):
         verdict.see(s, a, row.reward + model.gamma * row.ahead(V) - V[s], none)
     reason = _lacking(mdp, model, min(V)) if undiscounted else ""
+    if undiscounted:
+        verdict.ties = _worth_the_same(model, own, V, verdict.ties)
     return verdict.result(tuple(fraction(x) for x in V), "rational", reason)
 
 
@@ -274,6 +282,16 @@ def _cannot_reach(own: list, goal: set[int]) -> set[int]:
                 reached.add(s)
                 front.append(s)
     return set(range(len(own))) - reached
+
+
+def _worth_the_same(model: ExactModel, own: list, V: list, ties: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first action without advantage that keeps the policy's value V: undiscounted, others may wait for ever."""
+    for s, a in ties:
+        switched = [*own[:s], model.rows[s][a], *own[s + 1 :]]
+        still = _still(switched)
+        if all(V[j] == 0 for j in still) and not _cannot_reach(switched, still):
+            return [(s, a)]
+    return []
 
 
 def _lacking(mdp: MDP, model: ExactModel, least: Any) -> str:
@@ -346,6 +364,8 @@ def _by_enclosure(
             break
     bounds = tuple((fraction(x - y * worst), fraction(x + y * worst)) for x, y in zip(v, w))
     reason = _lacking(mdp, model, min(x - y * worst for x, y in zip(v, w))) if undiscounted else ""
+    if undiscounted:
+        verdict.ties = _worth_the_same(model, own, v, verdict.ties)
     return verdict.result(bounds, "enclosure", reason)
 
 

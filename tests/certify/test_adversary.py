@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from certify import by_hand
 
-from mdplab.certify import check
+from mdplab.certify import check, optimality, prove_optimal
 from mdplab.models import MDP, Certificate, ConstrainedMDP, MatrixGame, PreferenceGame
 
 LEVELS = pytest.mark.parametrize("level", ["float", "exact"])
@@ -140,3 +140,23 @@ def test_an_answer_of_another_type_is_named():
         check(problem, answer.certificate)
     lost = dataclasses.replace(answer, certificate=Certificate("discounted", 1.0))
     assert "no 'lo'" in check(problem, lost).reason
+
+
+@pytest.mark.parametrize("arithmetic", ["rational", "enclosure"])
+def test_a_tie_with_waiting_for_ever_is_no_second_optimum(arithmetic, monkeypatch):
+    """Leaving earns 1, waiting nothing: waiting has advantage 0 and value 0. Two ways of leaving are two optima."""
+    if arithmetic == "enclosure":
+        monkeypatch.setattr(optimality, "_DIRECT", {True: 0, False: 0})
+    leave, wait = [0.0, 1.0], [1.0, 0.0]
+    mdp = MDP([[leave, wait], [leave, leave]], [[1.0, 0.0], [0.0, 0.0]], 1.0)
+    proof = prove_optimal(mdp, [0, 0])
+    assert proof.arithmetic == arithmetic and proof.optimal and proof.action_gap == 0 and proof.unique is None
+    assert prove_optimal(mdp, [1, 0]).optimal is False
+    mdp = MDP([[leave, wait, leave], [leave] * 3], [[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]], 1.0)
+    assert prove_optimal(mdp, [0, 0]).unique is False
+
+
+@pytest.mark.parametrize("gamma", [float("inf"), float("nan"), "x", [0.5], -0.1, 1.1])
+def test_a_discount_that_is_none(gamma):
+    with pytest.raises(ValueError, match="gamma is"):
+        prove_optimal(MDP([[[1.0]]], [[0.0]], 0.5), [0], gamma=gamma)
