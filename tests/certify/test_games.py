@@ -38,6 +38,20 @@ def test_no_false_gap_is_accepted_at_any_scale():
         assert check_game(game, stated(game, log_pi, tau, above), level="exact")
 
 
+def test_rounding_is_allowed_for_where_the_bound_is_tight():
+    """Two equally likely actions that tie: Hoeffding's bound is the gap up to a share sp(x)^2, so only rounding decides."""
+    from mdplab.models import PreferenceGame
+
+    game = PreferenceGame(np.full((2, 2), 0.5))
+    for i in range(60):
+        log_pi = game.log_mu + np.array([1.0, -1.0]) * 10 ** np.random.default_rng([51, 9, i]).uniform(-14, -6)
+        low, _ = gap_enclosure(game.P, game.mu, log_pi, 0.3)
+        bound = regularized_gap_bound(game, log_pi, 0.3)
+        assert low <= bound
+        # The allowance is some forty roundings of numbers of order 1 / tau, in the square root of the gap.
+        assert np.sqrt(bound) <= np.sqrt(float(low)) + 3e-14
+
+
 def test_bound_is_above_the_gap_and_tight_near_the_equilibrium():
     """Hoeffding's bound is at most sp(x)^2 / (4 Var) above the gap: 4 sp^2 / (8 Var) for small x."""
     for game, tau, rng in games(2, 40):
