@@ -39,7 +39,7 @@ def test_no_false_gap_is_accepted_at_any_scale():
 
 
 def test_rounding_is_allowed_for_where_the_bound_is_tight():
-    """Two equally likely actions that tie: Hoeffding's bound is the gap up to a share sp(x)^2, so only rounding decides."""
+    """Two equally likely actions that tie: Hoeffding's bound is the gap up to sp(x)^2, so rounding decides."""
     from mdplab.models import PreferenceGame
 
     game = PreferenceGame(np.full((2, 2), 0.5))
