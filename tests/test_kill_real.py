@@ -60,21 +60,25 @@ def kill_and_compare(folder, say):
     seconds = time.monotonic() - start
     say(f"undisturbed, 2 workers: {seconds:.0f} s, {len(whole['results'])} claims, ok {whole['ok']}")
     expected = _stored(folder, "undisturbed")
-    # Moments anywhere between the start of the interpreter and the end of what is left on average.
-    moments = np.random.default_rng([1986, 10]).uniform(0.2, max(2.0, 2 * seconds / KILLS), KILLS)
-    counts = []
-    for kill, moment in enumerate(moments):
+    # Two moments while it starts, and eight after a random number of further tasks and a random while.
+    rng = np.random.default_rng([1986, 10])
+    further = [0, 0, *rng.integers(1, 2 * len(expected) // KILLS, KILLS - 2)]
+    counts = [0]
+    for kill, (tasks, pause) in enumerate(zip(further, rng.uniform(0.0, 1.0, KILLS))):
         process = _start(folder, "killed", 2)
-        try:
-            process.communicate(timeout=moment)
-        except subprocess.TimeoutExpired:
+        began = time.monotonic()
+        while tasks and process.poll() is None and len(_stored(folder, "killed")) < counts[-1] + tasks:
+            time.sleep(0.05)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=pause if tasks else 4 * pause)
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+        process.communicate()
         counts.append(len(_stored(folder, "killed")))
-        ended = "by itself" if process.returncode != -signal.SIGKILL else "killed"
-        say(f"{kill + 1}: {ended} after {moment:.1f} s, {counts[-1]} of {len(expected)} tasks stored")
+        ended = "killed" if process.returncode == -signal.SIGKILL else "ended by itself"
+        say(f"{kill + 1}: {ended} after {time.monotonic() - began:.1f} s, {counts[-1]} of {len(expected)} tasks stored")
     assert counts == sorted(counts), "a kill lost what had been stored"
-    assert any(0 < count < len(expected) for count in counts), "no kill hit the middle of the run"
+    assert len({count for count in counts if 0 < count < len(expected)}) >= 3, "too few kills hit the middle of the run"
     after = _finish(folder, "killed", 2)
     say(f"then left alone: {after['seconds']:.0f} s, {after['manifest']['tasks_reused']} tasks reused")
     alone = _finish(folder, "alone", 1)

@@ -17,6 +17,7 @@ labels = { error = "$\\|V - V^*\\|$" }
 
 import dataclasses
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -191,7 +192,13 @@ def _params(path: Path, text: str, params: type, profile: Profile, values: dict[
 
 def plain_params(params: Any) -> dict[str, Any]:
     """The parameters as JSON values, for hashing and for the record."""
-    return TypeAdapter(type(params)).dump_python(params, mode="json")
+    return _adapter(type(params)).dump_python(params, mode="json")
+
+
+@cache
+def _adapter(params: type) -> TypeAdapter:
+    """Building one takes a millisecond, and every task of a run asks."""
+    return TypeAdapter(params)
 
 
 def _faults(path: Path, text: str, error: ValidationError, prefix: tuple[str, ...]) -> str:

@@ -164,13 +164,13 @@ def _plan(
 
     if failure:
         return plan(None, None, False, f"no plan: {failure}")
+    arrays = [outcome.arrays for outcome in pilot if outcome.arrays is not None]
+    if not arrays:
+        return plan(None, None, False, f"no plan: the pilot is outside the hypotheses ({pilot[0].skipped})")
     if relation.deterministic:
         if minutes is not None and cost > minutes:
             return plan(None, cost, False, f"INCONCLUSIVE(budget): takes {cost:.3g} min, the budget is {minutes:g}")
         return plan(None, None, True, "deterministic: decided by any number of runs")
-    arrays = [outcome.arrays for outcome in pilot if outcome.arrays is not None]
-    if not arrays:
-        return plan(None, None, False, f"no plan: the pilot is outside the hypotheses ({pilot[0].skipped})")
     try:
         power = predict(relation, stack(entry.claim, arrays), replicates, claims=shares)
     except ValueError as error:

@@ -59,15 +59,17 @@ def source_closure(path: Path) -> dict[str, Path]:
     out = {"": path}
     queue = [path]
     while queue:
-        for name in _imports(queue.pop()):
-            for module, file in _files(name).items():
+        file = queue.pop()
+        for name in _imports(file, file.stat().st_mtime_ns):
+            for module, found in _files(name).items():
                 if module not in out:
-                    out[module] = file
-                    queue.append(file)
+                    out[module] = found
+                    queue.append(found)
     return out
 
 
-def _imports(path: Path) -> list[str]:
+@cache
+def _imports(path: Path, _stamp: int) -> list[str]:
     names = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -109,6 +111,7 @@ def sources_digest(entry: Entry) -> str:
     return _closure_digest(path, path.stat().st_mtime_ns)
 
 
+@cache
 def function_digest(function: Callable) -> str:
     """Hash of a function: its name, its source, and the plain values that it closes over."""
     return digest(_describe(function))

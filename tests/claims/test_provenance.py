@@ -43,7 +43,10 @@ def test_the_record_is_complete_and_names_no_folder_host_or_user(toy):
         "instances",
         "p_values",
         "guards",
+        "power",
     }
+    assert record["power"].startswith("95% power for margin 0.05")
+    assert "power" not in run["toy2000:small"].provenance, "a deterministic claim has none"
     p = record["p_values"]["main"]
     assert p["accept"] <= p["accept_adjusted"] < 0.05 < p["refute"]
     assert run["toy2000:small"].provenance["instances"] == ["0f"]
