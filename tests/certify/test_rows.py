@@ -104,6 +104,25 @@ def test_products_that_underflow_decide_nothing():
             FloatRows(swapped).require("e >= 0", 1, x, [(1.0, mdp.r)], np.array([-1, 0]), gamma=gamma)
 
 
+def test_a_sum_of_denormals_decides_nothing():
+    # -0.4 - 0.4 + 0.6 units of 2^-1074 are negative; the products round to 0, 0 and 1.
+    unit = 2.0**-1074
+    mdp = MDP([[[0.4, 0.4, 0.2]]] * 3, np.zeros((3, 1)), 0.5)
+    x = np.array([-unit, -unit, 3 * unit])
+    with pytest.raises(Refused, match="at state 0"):
+        FloatRows(mdp).require("e >= 0", 1, x, [(1.0, mdp.r)], np.zeros(3, dtype=int), gamma=1.0, target=np.zeros(3))
+
+
+def test_the_defect_of_a_good_flow_is_not_underestimated():
+    for seed in range(30):
+        mdp = by_hand.discounted_model(np.random.default_rng([953, seed]), sparse=seed % 2 == 1)
+        P, _ = by_hand.of_policy(mdp, np.zeros(mdp.S, dtype=int))
+        x = np.zeros((mdp.S, mdp.A))
+        # Only rounding is left of the flow equations.
+        x[:, 0] = np.abs(np.linalg.solve(np.eye(mdp.S) - 0.99 * P.T, mdp.mu))
+        assert ExactRows(mdp).flow_defect(x, mdp.mu, 0.99) <= FloatRows(mdp).flow_defect(x, mdp.mu, 0.99)
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_the_effective_discount_is_bounded_from_above(sparse):
     rng = np.random.default_rng([952])

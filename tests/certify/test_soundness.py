@@ -10,7 +10,7 @@ import pytest
 from certify import by_hand
 
 from mdplab.certify import check
-from mdplab.models import Certificate
+from mdplab.models import MDP, Certificate
 
 SCALES = (1e-18, 1e-17, 1e-16, 1e-15, 1e-13, 1e-11)
 RUNS = 26
@@ -153,6 +153,23 @@ def test_comparing_floats_without_a_radius_would_be_fooled():
             if naive and not check(mdp, answer, level="exact").ok:
                 assert not check(mdp, answer), side
     assert fooled > 0
+
+
+def test_a_low_temperature_magnifies_rounding():
+    """One action, so that T hi <= hi is d <= 0 in state 0, where d is a rounding error; elsewhere there is room."""
+    wrong = 0
+    for run in range(200):
+        rng = np.random.default_rng([914, run])
+        P, hi = by_hand.transitions(rng, 20, 1, 20), rng.standard_normal(20)
+        r = (hi - 0.9 * np.einsum("saj,j->sa", P, hi).ravel())[:, None] - 1.0
+        r[0] += 1.0
+        mdp = MDP(P, r, 0.9)
+        data = {"lo": np.full(20, -1e3), "hi": hi, "tau": 1e-3, "mu_ref": np.ones((20, 1))}
+        answer = by_hand.answer("soft", hi, np.zeros(20, dtype=int), 1e9, **data)
+        truth = check(mdp, answer, level="exact")
+        assert truth.ok or not check(mdp, answer)
+        wrong += not truth.ok
+    assert 50 <= wrong <= 150
 
 
 def test_row_sums_above_one_are_not_forgiven():
