@@ -1,7 +1,8 @@
 """Every paper that discovery finds: verdicts as its card expects, checks that can fail, figures that can be drawn.
 
-Seeds are fixed by the claims' ids, so nothing here is flaky. On fresh seeds some true statistical claim would be refuted
-with probability at most 1 % over a whole run, and some false one accepted with at most 5 % (VERIFICATION 2.11).
+Seeds are fixed by the claims' ids, so nothing here is flaky. On fresh seeds some true statistical claim would be
+refuted with probability at most 1 % over a whole run, and some false one accepted with at most 5 % (VERIFICATION
+2.11).
 """
 
 import pytest
