@@ -14,7 +14,8 @@ row sum: the entries of a sparse row, or 1 + log2 S for a dense one, which is su
 (k + 6) u times the magnitude of the terms, and it must still see the inequality when its arithmetic is off by that
 much. The certified gap, max(hi - lo), includes all of this. Where `slack` alone would cost more than half of the
 tolerance (gamma near 1), it is cut down to what the tolerance leaves: the inequalities are then still exact, but a
-referee in floating point may need its exact level to see it.
+referee in floating point may need its exact level to see it. At terminal states v, lo and hi are then set to 0, their
+value: there both inequalities become 0 = 0, and in all other rows this only raises T_pi lo and lowers T hi.
 
 Source: MacQueen (1966) and Porteus (1971) for the bounds, in the form of inequalities that a checker can repeat.
 """
@@ -79,6 +80,8 @@ def bracket(op: Bellman, v: np.ndarray, tol: float) -> Bracket:
     up = (above + rounding + slack) / margin * (1 + 8 * UNIT)
     down = (below + rounding + slack) / margin * (1 + 8 * UNIT)
     lo, hi = v - down, v + up
+    if op.terminal is not None:
+        v, lo, hi = (np.where(op.terminal, 0.0, x) for x in (v, lo, hi))
     gap = float(np.nextafter((hi - lo).max(), np.inf))
     floor = 2 * (found.error + rounding) / margin
     residual = max(abs(found.low), abs(found.high)) + found.error

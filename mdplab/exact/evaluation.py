@@ -36,7 +36,7 @@ def policy_operator(mdp: MDP, policy: np.ndarray) -> Bellman:
     # is off by as much of max|r|, which is how the bound is used. With the defect of the policy's own row sums in it,
     # the bound holds for the policy as stored and for the policy divided by its row sums.
     off = float(np.abs(policy.sum(axis=1) - 1).max()) + 2 * (A + 2) * UNIT
-    return Bellman(P, r, ones, mdp.gamma, 2.1 * ROW_SUM_TOLERANCE, 1.01 * off)
+    return Bellman(P, r, ones, mdp.gamma, 2.1 * ROW_SUM_TOLERANCE, 1.01 * off, op.terminal)
 
 
 def policy_evaluation(mdp: MDP, policy: Any, *, tol: float = 1e-6, max_iters: int = 10_000) -> Solution:

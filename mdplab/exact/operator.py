@@ -90,6 +90,8 @@ class Bellman:
         Bound on |row sum - 1|, as summed in floating point.
     relative_error
         Bound on the relative rounding of each entry of `P` and `r`, where these were computed and not given.
+    terminal
+        `(S,)` mask of states that every available action keeps with reward 0 in the model itself; None if unknown.
     """
 
     P: np.ndarray | sp.csr_array
@@ -98,12 +100,13 @@ class Bellman:
     gamma: float
     row_tolerance: float = ROW_SUM_TOLERANCE
     relative_error: float = 0.0
+    terminal: np.ndarray | None = None
 
     @classmethod
     def of(cls, mdp: MDP) -> "Bellman":
         """The operator of a model, sharing its arrays."""
         P = mdp.P if mdp.is_sparse else mdp.P.reshape(-1, mdp.S)
-        return cls(P, mdp.r, mdp.actions, mdp.gamma)
+        return cls(P, mdp.r, mdp.actions, mdp.gamma, terminal=mdp.terminal if mdp.terminal.any() else None)
 
     @property
     def S(self) -> int:
@@ -192,14 +195,15 @@ class Bellman:
         if not self.is_sparse:
             P, r = self.P[rows], self.r.ravel()[rows][:, None]
             freeze(P, r, ones)
-            return Bellman(P, r, ones, self.gamma)
+            return Bellman(P, r, ones, self.gamma, terminal=self.terminal)
         P = self.P
         indptr = np.zeros(S + 1, dtype=P.indptr.dtype)
         np.cumsum(P.indptr[rows + 1] - P.indptr[rows], out=indptr[1:])
         data, indices, r = np.empty(indptr[-1]), np.empty(indptr[-1], dtype=P.indices.dtype), np.empty((S, 1))
         gather_policy_csr(P.data, P.indices, P.indptr, self.r, pi, data, indices, indptr, r)
         freeze(data, indices, indptr, r, ones)
-        return Bellman(sp.csr_array((data, indices, indptr), shape=(S, S)), r, ones, self.gamma)
+        P = sp.csr_array((data, indices, indptr), shape=(S, S))
+        return Bellman(P, r, ones, self.gamma, terminal=self.terminal)
 
     def _over_states(self, sweep: Callable[[int, int], tuple[float, float]]) -> tuple[float, float]:
         """Run `sweep(start, stop)` over all states and combine its ranges."""

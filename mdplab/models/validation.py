@@ -211,9 +211,9 @@ def terminal_states(P: Any, r: np.ndarray, actions: np.ndarray) -> np.ndarray:
         stay &= P.indices[first] == pairs // A if P.nnz else False
         stay = stay.reshape(S, A)
     else:
-        # A row that sums to one and has one on the diagonal has nothing elsewhere, up to the tolerance of its sum.
+        # A lone entry is the row's sum, which is one within the tolerance: as above, whatever it rounds to.
         diagonal = P[np.arange(S), :, np.arange(S)]
-        stay = diagonal >= 1
+        stay = diagonal >= 1 - 2 * ROW_SUM_TOLERANCE
         for s, a in zip(*np.nonzero(stay)):
             stay[s, a] = np.count_nonzero(P[s, a]) == 1
     return frozen_array(((stay & (r == 0)) | ~actions).all(axis=1), bool)

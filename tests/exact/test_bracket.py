@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from rational import assert_certified, optimal_value, policy_value, q_value
 from strategies import models
 
+from mdplab.certify import check
+from mdplab.exact import gauss_seidel, linear_programming, policy_evaluation, policy_iteration
 from mdplab.exact.bracket import bracket, contraction_margin
 from mdplab.exact.discounted import value_iteration
 from mdplab.exact.operator import Bellman
@@ -85,3 +87,26 @@ def test_a_discount_that_the_row_sums_undo_is_refused():
 def test_what_rounding_forbids_is_said(gamma):
     with pytest.raises(SolverFailure, match=r"a gap of .* is the least that can be certified at gamma=.*, S=30"):
         value_iteration(_random(30, 2, gamma, 4), tol=1e-6)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("gamma", [0.0, 0.99, 0.9999])
+def test_terminal_states_are_worth_exactly_nothing(gamma, sparse):
+    rng = np.random.default_rng([14])
+    P, r = rng.dirichlet(np.ones(5), (5, 2)), 1 + rng.random((5, 2))
+    P[3:], r[3:] = np.eye(5)[3:, None], 0
+    mdp = MDP(P, r, gamma, mu=np.full(5, 0.2))
+    mdp, ends = (mdp.sparse() if sparse else mdp), [3, 4]
+    policy = np.full((5, 2), 0.5)
+    answers = [solve(mdp) for solve in (value_iteration, policy_iteration, linear_programming, gauss_seidel)]
+    answers += [policy_evaluation(mdp, policy), policy_evaluation(mdp, np.zeros(5, dtype=int))]
+    for answer in answers:
+        data = answer.certificate.data
+        for x in (answer.value, data["lo"], data["hi"]):
+            assert not x[ends].any() and x[:3].all()
+        for level in ("float", "exact"):
+            assert check(mdp, answer, level=level)
+    found = bracket(Bellman.of(mdp), np.full(5, 7.0), 1e-6)
+    lo, hi = ([Fraction(float(x)) for x in array] for array in (found.lo, found.hi))
+    q_lo, q_hi = q_value(mdp, lo), q_value(mdp, hi)
+    assert all(q_lo[s][found.pi[s]] >= lo[s] and max(q_hi[s]) <= hi[s] for s in range(5))

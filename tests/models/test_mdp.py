@@ -157,3 +157,11 @@ def test_a_sparse_row_is_named_by_state_and_action():
 def test_unknown_change_is_refused():
     with pytest.raises(ValueError, match="unknown argument 'discount'"):
         MDP(P, R, 0.9).replace(discount=0.5)
+
+
+@pytest.mark.parametrize("p", [1.0, 1 - 5e-9, 1 + 5e-9])
+def test_dense_and_sparse_models_agree_on_what_is_terminal(p):
+    mdp = MDP([[[0.5, 0.5]], [[0.0, p]]], [[1.0], [0.0]], 1.0)
+    assert mdp.terminal.tolist() == mdp.sparse().terminal.tolist() == [False, True]
+    # A leak within the tolerance of the sum is a way out.
+    assert not MDP([[[1.0, 5e-9]], [[0.0, 1.0]]], [[0.0], [0.0]], 1.0).terminal[0]
