@@ -4,6 +4,7 @@ Nothing here is shared with the referee or with the exact solvers: solutions by 
 `Fraction`.
 """
 
+import dataclasses
 from fractions import Fraction
 
 import numpy as np
@@ -96,6 +97,19 @@ def slack_of(mdp, v, n=None):
 
 def answer(kind, value, policy, gap, **data):
     return Solution(value, policy, Certificate(kind, gap, {}, data), "by hand", 0, 0.0)
+
+
+def edit(answer, *, gap=None, kind=None, value=None, policy=None, drop=(), **data):
+    """The answer with some of its parts changed."""
+    old = answer.certificate
+    kept = {k: x for k, x in {**old.data, **data}.items() if k not in drop}
+    certificate = Certificate(kind or old.kind, old.gap if gap is None else gap, {}, kept)
+    return dataclasses.replace(
+        answer,
+        certificate=certificate,
+        value=answer.value if value is None else value,
+        policy=answer.policy if policy is None else policy,
+    )
 
 
 def width(lo, hi):
