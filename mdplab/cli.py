@@ -16,6 +16,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write JSON; - for standard output.")]
 StoreOption = Annotated[Path | None, typer.Option(help="Results store [default: .mdplab/store.sqlite].")]
 DEFAULT_REPORT = Path("report_html")
+INTERRUPTED = 130
 
 
 def _console(json_target: str | None = None) -> Any:
@@ -269,9 +270,12 @@ def main() -> None:
             raise
         print(f"mdplab: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ended:
+        # typer turns an interrupt inside of a command into this exit code, and says nothing.
+        if isinstance(ended, SystemExit) and ended.code != INTERRUPTED:
+            raise
         print("mdplab: interrupted; what had finished is in the store", file=sys.stderr)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _is_input_fault(error: Exception) -> bool:

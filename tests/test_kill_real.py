@@ -60,17 +60,17 @@ def kill_and_compare(folder, say):
     seconds = time.monotonic() - start
     say(f"undisturbed, 2 workers: {seconds:.0f} s, {len(whole['results'])} claims, ok {whole['ok']}")
     expected = _stored(folder, "undisturbed")
-    # Two moments while it starts, and eight after a random number of further tasks and a random while.
+    # Two moments while it starts, and eight a random while after a random number of tasks is stored.
     rng = np.random.default_rng([1986, 10])
-    further = [0, 0, *rng.integers(1, 2 * len(expected) // KILLS, KILLS - 2)]
+    targets = [0, 0, *np.sort(rng.integers(1, 9 * len(expected) // 10, KILLS - 2))]
     counts = [0]
-    for kill, (tasks, pause) in enumerate(zip(further, rng.uniform(0.0, 1.0, KILLS))):
+    for kill, (target, pause) in enumerate(zip(targets, rng.uniform(0.0, 1.0, KILLS))):
         process = _start(folder, "killed", 2)
         began = time.monotonic()
-        while tasks and process.poll() is None and len(_stored(folder, "killed")) < counts[-1] + tasks:
+        while target and process.poll() is None and len(_stored(folder, "killed")) < target:
             time.sleep(0.05)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=pause if tasks else 4 * pause)
+            process.wait(timeout=pause if target else 4 * pause)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()

@@ -189,7 +189,16 @@ def claim(
         The measurement started at the oracle's fixed point; decided like the main one.
     search
         The measurement on instances found by adversarial search; deterministic relations only, because the data are
-        selected.
+        selected. It calls `mdplab.claims.search.search_worst` with a function from a point of the unit cube, which
+        encodes an instance, to measured / bound there, then measures afresh at the point found, and returns that as
+        `Evidence` with the certified radius that a bound's main arm has:
+
+            def searched(p, rng):
+                found = search_worst(lambda z: ratio(instance(z)), 20, evaluations=p.evaluations, rng=rng)
+                return measure(instance(found.point))
+
+        Points that encode no proper instance have the ratio 0. `mdplab.papers.schulman2015` does so for a bound on
+        pairs of policies.
 
     Returns
     -------

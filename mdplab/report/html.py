@@ -77,7 +77,7 @@ def _details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Statistics of the main arm and the provenance, flattened to text."""
     main = next((arm for arm in result["arms"] if arm["role"] == "main"), None)
     pairs = dict(main["decision"].get("statistics", {})) if main else {}
-    pairs.update(result.get("provenance", {}))
+    pairs.update({key: value for key, value in result.get("provenance", {}).items() if key != "power"})
     return [(key.replace("_", " "), _text(value)) for key, value in pairs.items()]
 
 

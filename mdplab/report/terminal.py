@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -145,7 +146,8 @@ class RunDisplay:
         shown = list(self.results.values())[-max(4, self.console.height - 4) :]
         if shown:
             grid.add_row(verdict_table(shown, width=self.console.width))
-        grid.add_row(self.progress)
+        # The terminal echoes ^C behind the bar: on a full line it would wrap, and the erasing miss a line.
+        grid.add_row(Padding(self.progress, (0, 3, 0, 0)))
         return grid
 
 

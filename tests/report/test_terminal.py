@@ -11,7 +11,7 @@ from mdplab.claims.result import ArmResult, ClaimResult
 from mdplab.claims.runner import Event
 from mdplab.models import MDP, Certificate, Solution
 from mdplab.report.lemmas import check_lemmas
-from mdplab.report.terminal import RunDisplay, finite, print_solution, verdict_picture
+from mdplab.report.terminal import RunDisplay, finite, print_solution, verdict_picture, verdict_table
 
 RESULT = ClaimResult(
     "smith2027:x", "smith2027", "x", "Theorem 1", "x", "Bound", "REFUTED", "why", "VERIFIED", False,
@@ -36,6 +36,39 @@ def test_a_run_is_shown(terminal):
     shown = _run(terminal)
     for word in ("smith2027:x", "boom", "line 7", "REFUTED", "VERIFIED"):
         assert word in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+def test_narrow_tables_lose_columns_and_never_ids_verdicts_or_digits(width):
+    long = "fatkhullin2023:estimator_rate_everywhere"
+    record = {
+        **RESULT.to_json(),
+        "id": long,
+        "theorem": "N-PG-IGT theorem, error of the direction",
+        "verdict": "REFUTED",
+    }
+    as_expected = {**record, "as_expected": True}
+    screen = io.StringIO()
+    Console(file=screen, width=width).print(verdict_table([as_expected, as_expected], width=width))
+    head, first, second = screen.getvalue().splitlines()
+    assert first == second and len(first.rstrip()) <= width
+    assert long in first and "REFUTED" in first
+    assert ("slack" in head) == ("1.5" in first) and "…" not in first.replace("N-PG-IGT", "").split("REFUTED")[1]
+    assert ("theorem" in head and "refutable at" in head) or width < 140
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_of_many_failures_one_is_shown_and_the_others_are_counted(terminal):
+    screen = io.StringIO()
+    with RunDisplay(Console(file=screen, force_terminal=terminal, width=120, highlight=False)) as display:
+        for i in range(40):
+            display.event(
+                Event("failed", "smith2027:x", "main", i, done=i + 1, total=40, text=f"boom {i}", detail="line 7")
+            )
+        display.event(Event("claim", "smith2027:x", done=40, total=40, result=RESULT))
+    shown = screen.getvalue()
+    assert shown.count("boom") == 1 and shown.count("line 7") == 1
+    assert "39 more tasks of it failed" in shown
 
 
 def test_the_picture_is_stable_and_loads_nothing():
