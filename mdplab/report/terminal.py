@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
+from rich.constrain import Constrain
 from rich.live import Live
 from rich.markup import escape
-from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
@@ -104,7 +104,7 @@ class RunDisplay:
             expand=True,
         )
         self.bar = self.progress.add_task(f"starting {what}", total=None)
-        self.live = Live(self.progress, console=console, refresh_per_second=4, transient=True)
+        self.live = Live(self._picture(), console=console, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> "RunDisplay":
         if self.console.is_terminal:
@@ -140,15 +140,12 @@ class RunDisplay:
         if event.detail:
             self.console.print(f"[dim]{escape(event.detail.rstrip())}[/]", soft_wrap=True)
 
-    def _picture(self) -> Table:
-        grid = Table.grid(expand=True)
+    def _picture(self) -> Group:
         # The header, the bar, the cursor's line and one for what was printed above.
         shown = list(self.results.values())[-max(4, self.console.height - 4) :]
-        if shown:
-            grid.add_row(verdict_table(shown, width=self.console.width))
+        table = [verdict_table(shown, width=self.console.width)] if shown else []
         # The terminal echoes ^C behind the bar: on a full line it would wrap, and the erasing miss a line.
-        grid.add_row(Padding(self.progress, (0, 3, 0, 0)))
-        return grid
+        return Group(*table, Constrain(self.progress, self.console.width - 3))
 
 
 def print_plans(console: Console, plans: Sequence[Mapping[str, Any]]) -> None:

@@ -38,6 +38,14 @@ def test_a_run_is_shown(terminal):
         assert word in shown
 
 
+def test_the_bar_leaves_room_for_the_echo_of_an_interrupt():
+    screen = io.StringIO()
+    display = RunDisplay(Console(file=screen, force_terminal=True, width=80, color_system=None))
+    display.event(Event("claim", "smith2027:" + "x" * 90, done=1, total=3, result=RESULT))
+    display.console.print(display._picture())
+    assert len(screen.getvalue().rstrip("\n").splitlines()[-1].rstrip()) <= 77
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 def test_narrow_tables_lose_columns_and_never_ids_verdicts_or_digits(width):
     long = "fatkhullin2023:estimator_rate_everywhere"
