@@ -10,23 +10,42 @@ from mdplab.models import MDP
 
 def checked_tol(tol: float) -> float:
     """`tol` as a float; ValueError unless positive and finite."""
-    value = float(tol)
+    return checked_positive("tol", tol)
+
+
+def checked_positive(name: str, number: Any) -> float:
+    """A float; ValueError unless positive and finite."""
+    try:
+        value = float(number)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
     if not (0 < value < math.inf):
-        raise ValueError(f"tol is {tol!r}; expected a positive number")
+        raise ValueError(f"{name} is {number!r}; expected a positive number")
     return value
 
 
 def checked_count(name: str, value: Any) -> int:
     """An iteration limit; ValueError unless an integer of at least 1."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    try:
+        count = 0 if isinstance(value, bool) else int(value)
+        good = count == value and count >= 1
+    except (TypeError, ValueError, OverflowError):
+        good = False
+    if not good:
         raise ValueError(f"{name} is {value!r}; expected an integer of at least 1")
-    return int(value)
+    return count
+
+
+def require_type(problem: Any, kinds: type | tuple[type, ...], name: str) -> None:
+    """ValueError unless the problem that `name` takes is of one of these types."""
+    if not isinstance(problem, kinds):
+        expected = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+        raise ValueError(f"{name} takes {expected}, not {type(problem).__name__}")
 
 
 def require_discounted(mdp: MDP, name: str) -> None:
     """ValueError unless the model is an infinite-horizon discounted one."""
-    if not isinstance(mdp, MDP):
-        raise ValueError(f"{name} takes an MDP, not {type(mdp).__name__}")
+    require_type(mdp, MDP, name)
     if mdp.horizon is not None:
         raise ValueError(f"horizon is {mdp.horizon}; {name} is for an infinite horizon, use backward_induction")
     if mdp.gamma >= 1:

@@ -36,7 +36,7 @@ import time
 
 import numpy as np
 
-from mdplab.exact.arguments import checked_count, checked_tol
+from mdplab.exact.arguments import checked_count, checked_tol, require_type
 from mdplab.exact.chains import gain_and_bias
 from mdplab.exact.components import recurrent_classes
 from mdplab.exact.multichain import nested_bounds
@@ -96,6 +96,7 @@ def average_reward(mdp: MDP, *, tol: float = 1e-6, method: str = "auto", max_ite
     [0.5, 0.5]
     """
     started = time.perf_counter()
+    require_type(mdp, MDP, "average_reward")
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; expected one of {METHODS}")
     tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)

@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from mdplab.exact.arguments import checked_count, checked_tol
+from mdplab.exact.arguments import checked_count, checked_tol, require_type
 from mdplab.exact.operator import UNIT, Bellman
 from mdplab.models import MDP, Certificate, Solution, SolverFailure
 
@@ -50,6 +50,7 @@ def backward_induction(mdp: MDP, *, tol: float = 1e-6, horizon: int | None = Non
     >>> answer.value[:, 0].tolist()
     [3.0, 2.0, 1.0, 0.0]
     """
+    require_type(mdp, MDP, "backward_induction")
     tol = checked_tol(tol)
     H = mdp.horizon if horizon is None else checked_count("horizon", horizon)
     if H is None:

@@ -31,7 +31,7 @@ import time
 
 import numpy as np
 
-from mdplab.exact.arguments import checked_tol
+from mdplab.exact.arguments import checked_tol, require_type
 from mdplab.exact.occupancy_program import OccupancyProgram, conditioned
 from mdplab.models import Certificate, ConstrainedMDP, Solution, SolverFailure
 
@@ -75,6 +75,7 @@ def constrained_mdp(problem: ConstrainedMDP, *, tol: float = 1e-6) -> Solution:
     ([[0.25, 0.75]], 0.5)
     """
     started = time.perf_counter()
+    require_type(problem, ConstrainedMDP, "constrained_mdp")
     tol = checked_tol(tol)
     op = OccupancyProgram(problem)
     limits = problem.limits.copy()

@@ -8,7 +8,7 @@ import scipy.linalg
 import scipy.sparse as sp
 import scipy.sparse.linalg as spla
 
-from mdplab.exact.arguments import checked_count, checked_policy, checked_tol, require_discounted
+from mdplab.exact.arguments import checked_count, checked_policy, checked_tol, require_discounted, require_type
 from mdplab.exact.bracket import failure, settle
 from mdplab.exact.operator import ROW_SUM_TOLERANCE, UNIT, Bellman, freeze
 from mdplab.exact.policy_iteration import krylov_policies, policy_matrix, solve_policy
@@ -106,6 +106,7 @@ def q_values(mdp: MDP, value: Any) -> np.ndarray:
     >>> q_values(MDP([[[1.0], [1.0]]], [[0.0, 1.0]], 0.5), [2.0]).tolist()
     [[1.0, 2.0]]
     """
+    require_type(mdp, MDP, "q_values")
     v = np.asarray(value, dtype=np.float64)
     if v.shape != (mdp.S,):
         raise ValueError(f"value has shape {v.shape}, expected ({mdp.S},)")
@@ -151,6 +152,7 @@ def occupancy_measure(
     >>> occupancy_measure(mdp, [0, 0])[:, 0].tolist()
     [0.25, 0.75]
     """
+    require_type(mdp, MDP, "occupancy_measure")
     mu = mdp.mu if mu is None else check_distribution("mu", mu, mdp.S)
     if mu is None:
         raise ValueError("mu is None and the model has none; occupancy_measure needs an initial distribution")

@@ -20,6 +20,7 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import linprog
 
+from mdplab.exact.arguments import checked_count, checked_positive, checked_tol, require_type
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
 from mdplab.models import Certificate, MatrixGame, PreferenceGame, Solution, SolverFailure
 
@@ -96,8 +97,8 @@ def nash_equilibrium(game: PreferenceGame | MatrixGame, *, tol: float = 1e-9) ->
     [0.3, 0.3, 0.4]
     """
     start = perf_counter()
-    if not tol > 0:
-        raise ValueError(f"tol is {tol}; expected above 0")
+    require_type(game, (PreferenceGame, MatrixGame), "nash_equilibrium")
+    tol = checked_tol(tol)
     if isinstance(game, MatrixGame):
         if not game.is_zero_sum:
             raise ValueError("game is general-sum (B is not -A); linear programming needs a zero-sum game")
@@ -173,7 +174,9 @@ def regularized_nash(game: PreferenceGame, *, tau: float, tol: float = 1e-12, ma
     >>> solution.policy.round(10).tolist(), solution.certificate.gap < 1e-25
     ([0.1995597413, 0.3386887961, 0.4617514626], True)
     """
+    require_type(game, PreferenceGame, "regularized_nash")
     start, tau = perf_counter(), _temperature(tau)
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     log_mu = game.log_mu.reshape(-1, game.n)
     logits, steps = [], 0
     for K, reference in zip(game.K.reshape(-1, game.n, game.n), log_mu):
@@ -288,6 +291,4 @@ def _payoff(game: PreferenceGame, pi: np.ndarray) -> np.ndarray:
 
 
 def _temperature(tau: float) -> float:
-    if not (np.isfinite(tau) and tau > 0):
-        raise ValueError(f"tau is {tau}; expected a finite number above 0")
-    return float(tau)
+    return checked_positive("tau", tau)

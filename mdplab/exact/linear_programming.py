@@ -6,7 +6,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.optimize import linprog
 
-from mdplab.exact.arguments import checked_tol, require_discounted
+from mdplab.exact.arguments import checked_count, checked_tol, require_discounted
 from mdplab.exact.bracket import failure, settle
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import improve, solve_policy
@@ -56,7 +56,7 @@ def linear_programming(mdp: MDP, *, tol: float = 1e-6, formulation: str = "dual"
     [10.0]
     """
     require_discounted(mdp, "linear_programming")
-    tol = checked_tol(tol)
+    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
     if formulation not in {"primal", "dual"}:
         raise ValueError(f"formulation is {formulation!r}; expected 'primal' or 'dual'")
     start, op = time.perf_counter(), Bellman.of(mdp)

@@ -30,7 +30,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 from scipy.special import logsumexp
 
-from mdplab.exact.arguments import checked_count, checked_tol, require_discounted
+from mdplab.exact.arguments import checked_count, checked_positive, checked_tol, require_discounted
 from mdplab.models import MDP, Certificate, Solution, SolverFailure
 
 _U = 2.0**-53
@@ -189,9 +189,7 @@ def soft_policy_iteration(
 
 def _checked(mdp: MDP, tau: float, reference: Any, name: str) -> tuple[_Soft, np.ndarray]:
     require_discounted(mdp, name)
-    tau = float(tau)
-    if not (0 < tau < np.inf):
-        raise ValueError(f"tau is {tau:g}; expected a number above 0")
+    tau = checked_positive("tau", tau)
     if reference is None:
         mu_ref = mdp.actions.astype(np.float64)
     else:

@@ -77,7 +77,7 @@ def solve(
         raise ValueError(f"problem is a {type(problem).__name__}; solve takes an MDP")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
-    if method != "auto" and method not in _METHODS:
+    if method != "auto" and method not in [*_METHODS]:
         raise ValueError(f"method is {method!r}; expected 'auto' or one of {sorted(_METHODS)}")
     if method != "auto":
         return _solver(method)(problem, tol=tol)

@@ -43,7 +43,7 @@ import time
 import numpy as np
 import scipy.sparse as sp
 
-from mdplab.exact.arguments import checked_count, checked_tol
+from mdplab.exact.arguments import checked_count, checked_tol, require_type
 from mdplab.exact.average import average_reward
 from mdplab.exact.components import end_components, route
 from mdplab.exact.probabilities import Rows
@@ -138,6 +138,7 @@ def stochastic_shortest_path(mdp: MDP, *, tol: float = 1e-6, max_iters: int = 10
 
 
 def _check_model(mdp: MDP) -> None:
+    require_type(mdp, MDP, "stochastic_shortest_path")
     if mdp.gamma != 1:
         raise ValueError(f"gamma is {mdp.gamma:g}; stochastic_shortest_path needs 1, discounted solvers take the rest")
     if mdp.horizon is not None:
