@@ -65,6 +65,32 @@ def test_the_slack_is_there_exactly(size):
     assert min(hi[s] - max(q_hi[s]) for s in range(mdp.S)) >= slack
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0, 1e6])
+def test_the_margin_formula(spread):
+    """Both ends leave room for the residual, its rounding, the rounding of both vectors, and the slack, at once."""
+    mdp = _random(9, 2, 0.99, 5)
+    op = Bellman.of(mdp)
+    v = 50 + spread * np.linspace(-1.0, 1.0, 9)
+    found, residual, margin = bracket(op, v, 1e-6), op.measure(v), Fraction(contraction_margin(op))
+    H = max(abs(found.lo).max(), abs(found.hi).max())
+    shift = Fraction(residual.error) + 2 * Fraction(H) / 2**53 + Fraction(found.slack)
+    # Storing lo and hi may lose one rounding again, which the formula's own 2 u H pays for.
+    loss = Fraction(H) / 2**53
+    for s in range(9):
+        up, down = Fraction(found.hi[s]) - Fraction(v[s]), Fraction(v[s]) - Fraction(found.lo[s])
+        assert (up + loss) * margin >= max(Fraction(residual.high), 0) + shift
+        assert (down + loss) * margin >= max(-Fraction(residual.low), 0) + shift
+
+
+def test_row_sums_decide_between_near_ties():
+    """The second action pays less and leads to more than it should: it is the better one, by its row sum alone."""
+    mdp = MDP([[[1.0], [1 + 9e-9]]], [[1.0, 1 - 4e-8]], 0.9)
+    found = bracket(Bellman.of(mdp), np.array([10.0]), 1e-6)
+    assert found.pi.tolist() == [1]
+    q = q_value(mdp, [Fraction(float(found.hi[0]))])[0]
+    assert max(q) <= Fraction(float(found.hi[0]))
+
+
 def test_the_enclosure_is_tight():
     """At the solution the width is within a small factor of what one rounding of the value costs."""
     mdp = _random(8, 2, 0.999, 3)

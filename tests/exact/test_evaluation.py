@@ -51,6 +51,23 @@ def test_policy_evaluation_encloses_the_exact_value(given_):
     assert cert.gap <= 1e-6
 
 
+@pytest.mark.parametrize("scale", [1 - 5e-9, 1 + 5e-9])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_policies_whose_rows_do_not_sum_to_one(scale, sparse):
+    """As in a file with nine digits: the policy divided by its row sums is enclosed, and the policy as stored."""
+    rng = np.random.default_rng([35])
+    mdp = MDP(rng.dirichlet(np.ones(5), (5, 2)), rng.random((5, 2)), 0.9)
+    pi = rng.dirichlet(np.ones(2), 5) * scale
+    answer = exact.policy_evaluation(mdp.sparse() if sparse else mdp, pi)
+    lo, hi = _fractions(answer.certificate.data["lo"]), _fractions(answer.certificate.data["hi"])
+    q_lo, q_hi = q_value(mdp, lo), q_value(mdp, hi)
+    for s in range(5):
+        row = _fractions(pi[s])
+        for total in (1, sum(row)):
+            assert sum(w * (x - lo[s] / total) for w, x in zip(row, q_lo[s], strict=True)) >= 0
+            assert sum(w * (x - hi[s] / total) for w, x in zip(row, q_hi[s], strict=True)) <= 0
+
+
 def test_large_models_are_evaluated_without_a_factorisation(monkeypatch):
     rng = np.random.default_rng([31])
     mdp = MDP(rng.dirichlet(np.ones(20), (20, 3)), rng.random((20, 3)), 0.95, mu=np.full(20, 0.05))
@@ -76,8 +93,8 @@ def test_occupancy_gives_the_value(given_):
     value = sum(Fraction(float(m)) * v for m, v in zip(mu, policy_value(mdp, pi), strict=True))
     # The flow equations hold within 1e-9 of a total of at most 100, with rewards up to 2.
     np.testing.assert_allclose((visits * mdp.r).sum(), float(value), atol=2e-7)
-    np.testing.assert_allclose(share, (1 - mdp.gamma) * visits, atol=1e-12)
-    np.testing.assert_allclose(share.sum(), 1.0, atol=1e-9)
+    np.testing.assert_allclose(share, (1 - mdp.gamma) * visits, atol=1e-12)  # one rounding of numbers up to 100
+    np.testing.assert_allclose(share.sum(), 1.0, atol=1e-9)  # the tolerance asked for
     assert share.min() >= 0
     assert not share[~mdp.actions].any()
 
