@@ -160,3 +160,47 @@ def test_a_tie_with_waiting_for_ever_is_no_second_optimum(arithmetic, monkeypatc
 def test_a_discount_that_is_none(gamma):
     with pytest.raises(ValueError, match="gamma is"):
         prove_optimal(MDP([[[1.0]]], [[0.0]], 0.5), [0], gamma=gamma)
+
+
+def extreme(rng):
+    """A model of one to three states at any scale, and vectors a few units in the last place around its fixed point."""
+    S, A = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    gamma = float(rng.choice([0.0, 1e-300, 0.5, 0.99, np.nextafter(1, 0), 1 - 2e-8]))
+    P = rng.dirichlet(np.full(S, 0.3), (S, A)) * (1 + rng.choice([0.0, 0.0, 5e-9, -5e-9]))
+    if rng.random() < 0.4:
+        P = np.eye(S)[rng.integers(S, size=(S, A))]
+    scale = float(rng.choice([5e-324, 1e-310, 1e-290, 1e-12, 1.0, 1e9, 1e150, 1e307]))
+    r = scale * np.round(rng.standard_normal((S, A)), int(rng.integers(0, 17))) * (rng.random((S, A)) < 0.7)
+    mdp = MDP(P, r, gamma)
+    mdp = mdp.sparse() if rng.random() < 0.5 else mdp
+    pi = r.argmax(axis=1)
+    with np.errstate(all="ignore"):
+        # Solved for rewards of ordinary size, so that only the last product may overflow.
+        v = np.linalg.lstsq(np.eye(S) - gamma * P[np.arange(S), pi], r[np.arange(S), pi] / scale)[0] * scale
+    bounds = []
+    for side in (-1, 1):
+        x = np.nan_to_num(v, nan=0.0, posinf=1e308, neginf=-1e308)
+        for _ in range(int(rng.integers(0, 4))):
+            x = np.nextafter(x, side * np.where(rng.random(S) < 0.8, np.inf, -np.inf))
+        with np.errstate(over="ignore"):
+            x = np.clip(x + side * abs(x) * rng.choice([0.0, 1e-15, 1e-9, 1.0]), -1.7e308, 1.7e308)
+        bounds.append(x)
+    return mdp, pi, np.minimum(*bounds), np.maximum(*bounds)
+
+
+def test_at_extreme_scales_the_float_level_accepts_nothing_false():
+    """Subnormal to huge rewards, discounts 0 to one ulp below 1, rows off by 5e-9: floats agree with fractions."""
+    counts = {(truth, said): 0 for truth in (True, False) for said in (True, False)}
+    for run in range(1500):
+        mdp, pi, lo, hi = extreme(np.random.default_rng([971, run]))
+        answer = by_hand.answer("discounted", lo, pi, np.inf, lo=lo, hi=hi)
+        truth = by_hand.exactly_inductive(mdp, lo, hi, pi)
+        sums = [sum(map(Fraction, row.tolist())) for row in mdp.dense().P.reshape(-1, mdp.S)]
+        with np.errstate(over="ignore"):
+            overflows = not np.isfinite(hi - lo).all()
+        truth = truth and Fraction(mdp.gamma) * max(sums) < 1 and not overflows
+        assert check(mdp, answer, level="exact").ok is truth
+        said = check(mdp, answer).ok
+        assert truth or not said, run
+        counts[truth, said] += 1
+    assert min(counts[True, True], counts[True, False], counts[False, False]) > 50, counts
