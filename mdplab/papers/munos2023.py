@@ -365,8 +365,9 @@ def _a_posteriori(p, rng, factor=1.0, reversed_kl=False, uniform=False):
         response = best_response(game.replace(mu=None) if uniform else game, log_pi, tau=tau)
         limit = kl_divergence(response, log_pi) if reversed_kl else kl_divergence(log_pi, response)
         measured.append(kl_divergence(log_pi, log_star))
-        bound.append(factor * limit)
         radius.append(_radius(log_star, span, log_pi))
+        # The certificate can be an equality (n = 2, or directions that K A does not rotate): room for the radius.
+        bound.append(factor * limit + 2 * radius[-1])
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
 
 
