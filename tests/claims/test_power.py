@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mdplab.claims.decision import ACCEPT_LEVEL, REFUTE_LEVEL
 from mdplab.claims.planner import LEAST_POWER
@@ -123,13 +124,26 @@ def test_needed_is_the_least_that_has_enough(name):
     relation, pilot, instances, _ = CASES[name]
     data = pilot(np.random.default_rng([91, *name.encode()]))
     plan = predict(relation, data, instances, claims=20)
-    assert plan.power <= predict(relation, data, instances).power, "more claims share the same budget"
+    assert plan.power < predict(relation, data, instances).power, "more claims share the same budget"
     needed, runs = plan.needed
     if runs == plan.seeds:
         assert predict(relation, data, needed, claims=20).enough
         assert needed == 1 or not predict(relation, data, needed - 1, claims=20).enough
     else:
         assert needed == instances
+
+
+@pytest.mark.parametrize(("delta", "instances", "claims"), [(0.1, 3, 1), (0.1, 8, 12), (0.02, 40, 3), (0.3, 1, 1)])
+def test_power_of_binomial_tests_is_exact(delta, instances, claims):
+    m = 50 * instances
+    decisions = [BoundHP(delta).decide({"violated": (np.arange(m) < s).reshape(instances, 50)}) for s in range(m + 1)]
+    refuted = np.array([decision.p_refute <= REFUTE_LEVEL / claims for decision in decisions])
+    accepted = np.array([decision.p_accept <= ACCEPT_LEVEL / claims for decision in decisions])
+    s = np.arange(m + 1)
+    sides = stats.binom.pmf(s, m, 2 * delta) @ refuted, stats.binom.pmf(s, m, delta) @ accepted
+    plan = predict(BoundHP(delta), {"violated": np.zeros((1, 50), dtype=bool)}, instances, claims=claims)
+    # Sums of at most 2001 probabilities, each to 1e-13 or so.
+    assert plan.power == pytest.approx(min(sides), abs=1e-9)
 
 
 def test_what_no_number_of_runs_decides_is_said():
