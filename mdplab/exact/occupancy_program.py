@@ -46,6 +46,12 @@ def _highs(objective: np.ndarray, **program: Any) -> Any:
     return linprog(objective, method="highs", options=_OPTIONS, **program)
 
 
+def _power_of_two(values: np.ndarray) -> float:
+    """A power of two of at least max |values|, within what a float inverts; 1 if all are 0."""
+    top = float(np.abs(values).max(initial=0.0))
+    return 2.0 ** min(1000, max(-1000, int(np.frexp(top)[1]))) if top > 0 else 1.0
+
+
 class OccupancyProgram:
     """The program of one problem, over its available pairs."""
 
@@ -78,10 +84,13 @@ class OccupancyProgram:
     def solve(self, limits: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int] | None:
         """`x` (S, A), value vector (S,), multipliers (m,) and pivots; None if infeasible."""
         m = len(limits)
+        # HiGHS's tolerances are absolute: rewards and costs of any size become at most 1, by exact powers of two.
+        unit = _power_of_two(self.r)
+        units = np.array([_power_of_two(c) for c in self.costs])
         out = _highs(
-            -self.r,
-            A_ub=self.costs if m else None,
-            b_ub=limits if m else None,
+            -self.r / unit,
+            A_ub=self.costs / units[:, None] if m else None,
+            b_ub=limits / units if m else None,
             A_eq=self.balance,
             b_eq=self.mdp.mu,
         )
@@ -91,8 +100,8 @@ class OccupancyProgram:
             raise SolverFailure(f"HiGHS stopped without an optimum: {out.message}")
         x = np.zeros(self.mdp.S * self.mdp.A)
         x[self.pairs] = out.x
-        lam = np.maximum(0.0, -out.ineqlin.marginals) if m else np.zeros(0)
-        return x.reshape(self.mdp.S, self.mdp.A), -out.eqlin.marginals, lam, int(out.nit)
+        lam = np.maximum(0.0, -out.ineqlin.marginals) * (unit / units) if m else np.zeros(0)
+        return x.reshape(self.mdp.S, self.mdp.A), -out.eqlin.marginals * unit, lam, int(out.nit)
 
     def least_violation(self) -> float:
         """The least t such that limits raised by t can be met."""

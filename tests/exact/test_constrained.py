@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from exact.rational_check import occupancy_faults, policies
 
+from mdplab.certify import check
 from mdplab.exact import SolverFailure, constrained_mdp, policy_iteration
 from mdplab.models import MDP, ConstrainedMDP
 
@@ -118,3 +119,20 @@ def test_the_rational_check_sees_a_broken_bound(name, change):
     data[name] = data[name] + change
     broken = dataclasses.replace(out, certificate=dataclasses.replace(out.certificate, data=data))
     assert occupancy_faults(problem, broken) != []
+
+
+def test_rewards_and_costs_of_any_size():
+    """HiGHS's tolerances are absolute: without scaling it stops at rewards of 1e9 without an optimum."""
+    for seed in range(10):
+        rng = np.random.default_rng([2410, seed])
+        mdp = MDP(rng.dirichlet(np.ones(3), (3, 3)), rng.standard_normal((3, 3)), 0.5, mu=np.full(3, 1 / 3))
+        costs = rng.random((1, 3, 3))
+        plain = constrained_mdp(ConstrainedMDP(mdp, costs, [1.0]), tol=1e-6)
+        for size in (1e-9, 1e9):
+            for more in (1e-6, 1e6):
+                problem = ConstrainedMDP(mdp.replace(r=size * mdp.r), more * costs, [more])
+                answer = constrained_mdp(problem, tol=1e-6 * max(size, more, 1.0))
+                # Both are within their tolerance of the same optimum.
+                apart = abs(answer.extras["objective"] / size - plain.extras["objective"])
+                assert apart <= 1e-6 + answer.certificate.gap / size
+                assert check(problem, answer, level="exact")
