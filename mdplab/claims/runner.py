@@ -17,7 +17,7 @@ from mdplab.claims.local import Done, run_inline, run_local
 from mdplab.claims.power import PILOT, predict
 from mdplab.claims.provenance import manifest
 from mdplab.claims.registration import amendments, data_key, design, digest
-from mdplab.claims.result import ClaimResult, RunResult
+from mdplab.claims.result import ClaimResult, RunResult, Verdict
 from mdplab.claims.scheduler import run_distributed
 from mdplab.claims.store import Outcome, Store
 from mdplab.claims.worker import Failure, Task
@@ -287,13 +287,27 @@ def with_true_algorithm(
     """The verdict that each falsifier would leave if it were the true algorithm, from stored arrays.
 
     Arms share their random streams, so that such a falsifier measures exactly what the main arm did; a sound check then
-    says INVALID-CHECK.
+    says INVALID-CHECK. Where the card expects the statement itself to be refuted, what is true is not the main arm but
+    the first positive control, the corrected statement.
+
+    Raises
+    ------
+    ValueError
+        As `load_evidence`; or the card expects a refutation, and the claim has no control to stand for the truth.
     """
     entry = entries([claim_id])[claim_id]
+    arms = list(entry.claim.arms.values())
+    controls = [arm.name for arm in arms if arm.role == "control"]
+    if entry.card.expect.under(profile) != Verdict.REFUTED:
+        truth = MAIN
+    elif controls:
+        truth = controls[0]
+    else:
+        raise ValueError(f"{claim_id} is expected to be refuted and has no control that shows what is true instead")
     with Store(store) as opened:
-        data = {arm: _stored(entry, profile, arm, opened) for arm in entry.claim.arms}
-    falsifiers = [arm.name for arm in entry.claim.arms.values() if arm.role == "falsifier"]
+        data = {arm.name: _stored(entry, profile, arm.name, opened) for arm in arms}
     return {
-        name.removeprefix("falsifier:"): conclude([judge(entry, profile, data | {name: data[MAIN]})])[0]
-        for name in falsifiers
+        arm.name.removeprefix("falsifier:"): conclude([judge(entry, profile, data | {arm.name: data[truth]})])[0]
+        for arm in arms
+        if arm.role == "falsifier"
     }
