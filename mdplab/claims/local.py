@@ -22,6 +22,8 @@ ONE_THREAD = dict.fromkeys(
 )
 # A task that was running when a worker died this often is taken to be the cause.
 MAX_DEATHS = 3
+# Seconds until an interrupt is noticed, and until a pool whose workers are dead is given up.
+POLL, PATIENCE = 0.2, 5.0
 
 Done = tuple[Task, Outcome | Failure]
 
@@ -39,6 +41,13 @@ def run_local(tasks: Iterable[Task], workers: int, started: Callable[[Task], Non
     A task that was in flight at a death runs alone from then on, and fails when that kills a worker again. Closing the
     iterator, or an interrupt, ends the processes at once.
     """
+    with _interrupts_between_tasks() as check:
+        yield from _run_pools(tasks, workers, started, check)
+
+
+def _run_pools(
+    tasks: Iterable[Task], workers: int, started: Callable[[Task], None], check: Callable[[], None]
+) -> Generator[Done, None, None]:
     pending, deaths = deque(tasks), Counter()
     while pending:
         before = set(multiprocessing.active_children())
@@ -49,7 +58,8 @@ def run_local(tasks: Iterable[Task], workers: int, started: Callable[[Task], Non
                 while pending and _may_start(pending[0], flying, deaths, workers):
                     flying[_submit(pool, pending[0])] = pending[0]
                     started(pending.popleft())
-                done, _ = wait(flying, return_when=FIRST_COMPLETED)
+                done, _ = wait(flying, timeout=POLL, return_when=FIRST_COMPLETED)
+                check()
                 for future in done:
                     outcome = future.result()
                     yield flying.pop(future), outcome
@@ -63,6 +73,33 @@ def run_local(tasks: Iterable[Task], workers: int, started: Callable[[Task], Non
             pending.extendleft(reversed([task for task in lost if deaths[task] < MAX_DEATHS]))
         finally:
             _end(pool, set(multiprocessing.active_children()) - before)
+
+
+@contextmanager
+def _interrupts_between_tasks() -> Iterator[Callable[[], None]]:
+    """Ctrl-C raises where the pool is at rest: raised inside it, with a lock held, it could leave the pool hanging.
+
+    Yields a function to call at such a place. A second Ctrl-C is not deferred.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+    before = signal.getsignal(signal.SIGINT)
+    caught = []
+
+    def note(signum: int, frame: object) -> None:
+        caught.append(signum)
+        signal.signal(signal.SIGINT, before)
+
+    def check() -> None:
+        if caught:
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _may_start(task: Task, flying: dict[Future, Task], deaths: Counter, workers: int) -> bool:
@@ -122,6 +159,7 @@ def _prepare() -> None:
 def _end(pool: ProcessPoolExecutor, children: set) -> None:
     for process in children:
         process.kill()
-    pool.shutdown(wait=True, cancel_futures=True)
+    # Waiting for the pool could be for ever: its own thread may be blocked on a pipe that the dead no longer read.
+    pool.shutdown(wait=False, cancel_futures=True)
     for process in children:
-        process.join()
+        process.join(PATIENCE)
