@@ -11,7 +11,7 @@ from mdplab.exact.bracket import Bracket
 from mdplab.exact.discounted import finish, swept_in_order, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
-from mdplab.models import MDP, Solution, SolverFailure
+from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, Solution, SolverFailure
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
 _METHODS = {
@@ -24,6 +24,8 @@ _METHODS = {
     "backward_induction": "mdplab.exact.backward_induction",
     "stochastic_shortest_path": "mdplab.exact.stochastic_shortest_path",
     "average_reward": "mdplab.exact.average",
+    "constrained_mdp": "mdplab.exact.constrained",
+    "nash_equilibrium": "mdplab.exact.games",
 }
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
@@ -43,7 +45,8 @@ def solve(
     Parameters
     ----------
     problem
-        An MDP: discounted, over a finite horizon, or undiscounted with termination.
+        An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
+        `PreferenceGame` or a zero-sum `MatrixGame`.
     tol
         Certified error, `> 0`.
     method
@@ -73,8 +76,16 @@ def solve(
     ([5.5, 4.5], 'certified')
     """
     tol = checked_tol(tol)
+    if isinstance(problem, ConstrainedMDP | PreferenceGame | MatrixGame):
+        name = "constrained_mdp" if isinstance(problem, ConstrainedMDP) else "nash_equilibrium"
+        if (method, criterion) not in {("auto", "auto"), (name, "auto")}:
+            asked = f"method is {method!r} and criterion {criterion!r}"
+            raise ValueError(f"{asked}; a {type(problem).__name__} is solved by {name}")
+        solution = _solver(name)(problem, tol=tol)
+        return dataclasses.replace(solution, reason=f"{name} is the solver of a {type(problem).__name__}")
     if not isinstance(problem, MDP):
-        raise ValueError(f"problem is a {type(problem).__name__}; solve takes an MDP")
+        expected = "an MDP, a ConstrainedMDP, a PreferenceGame or a MatrixGame"
+        raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
     if method != "auto" and method not in [*_METHODS]:

@@ -8,7 +8,9 @@ import pytest
 import scipy.sparse as sp
 
 import mdplab.exact as exact
-from mdplab.models import MDP, SolverFailure
+from mdplab.exact import solve
+from mdplab.instances import garnet
+from mdplab.models import MDP, ConstrainedMDP, PreferenceGame, SolverFailure
 
 # The package exports the function under the same name.
 module = sys.modules["mdplab.exact.solve"]
@@ -119,3 +121,17 @@ def test_memory_stays_within_half_of_the_model(gamma):
     finally:
         tracemalloc.stop()
     assert peak <= 0.5 * mdp.nbytes
+
+
+def test_constrained_problems_and_games_have_their_solver():
+    mdp = garnet(6, 2, 3, gamma=0.9, rng=np.random.default_rng([31])).replace(mu=np.ones(6) / 6)
+    costs = np.random.default_rng([32]).random((1, 6, 2))
+    constrained = solve(ConstrainedMDP(mdp, costs, [5.0]))
+    assert constrained.method == "constrained_mdp" and "ConstrainedMDP" in constrained.reason
+    game = solve(PreferenceGame([[0.5, 0.9, 0.2], [0.1, 0.5, 0.8], [0.8, 0.2, 0.5]]))
+    assert game.method == "nash_equilibrium" and game.certificate.gap <= 1e-6  # the default tolerance
+    for method, problem in (("policy_iteration", ConstrainedMDP(mdp, costs, [5.0])), ("constrained_mdp", mdp)):
+        with pytest.raises(ValueError, match="constrained_mdp"):
+            solve(problem, method=method)
+    with pytest.raises(ValueError, match="problem is a list; expected an MDP"):
+        solve([mdp])
