@@ -3,7 +3,7 @@
     python benchmarks/bench_exact.py [--full] [--peers-python INTERPRETER] [--cases NAME ...]
 
 Peers that are not installed (in the interpreter given, by default this one) are skipped, and it is said. The true error
-is the distance to a policy iteration certified to 1e-8 or as near as double precision allows; each `ratio` is our time
+is the distance to a value certified to 1e-9 or as near as double precision allows; each `ratio` is our time
 over the peer's, the median over rounds in which the two run one after the other: CPU time on one thread, which another
 process on the machine disturbs least, else wall clock.
 """
@@ -83,15 +83,12 @@ def _measure(python: str, library: str, method: str, path: Path, threads: int) -
 
 def _reference(mdp: MDP) -> np.ndarray:
     """The value, certified more tightly than what is measured."""
-    for tol in (1e-9, 1e-8, 1e-7):
+    for tol in (1e-9, 1e-8):
         try:
-            return exact.inexact_policy_iteration(mdp, tol=tol, max_iters=500).value
+            return exact.solve(mdp, tol=tol).value
         except SolverFailure:
-            try:
-                return exact.gauss_seidel(mdp, tol=tol, max_iters=5000).value
-            except SolverFailure:
-                continue
-    raise SolverFailure("no reference value")
+            continue
+    return exact.solve(mdp, tol=1e-7).value
 
 
 def _case(name: str, folder: Path, python: str, rounds: int, threads: int, out) -> list[dict]:

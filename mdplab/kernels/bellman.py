@@ -149,7 +149,8 @@ def gather_policy_csr(data, indices, indptr, r, pi, out_data, out_indices, out_i
     S, A = r.shape
     for s in range(S):
         out_r[s, 0] = r[s, pi[s]]
-        begin = indptr[s * A + pi[s]]
-        for k in range(out_indptr[s + 1] - out_indptr[s]):
-            out_data[out_indptr[s] + k] = data[begin + k]
-            out_indices[out_indptr[s] + k] = indices[begin + k]
+        k = np.uint64(indptr[s * A + pi[s]])
+        for j in range(np.uint64(out_indptr[s]), np.uint64(out_indptr[s + 1])):
+            out_data[j] = data[k]
+            out_indices[j] = indices[k]
+            k += np.uint64(1)
