@@ -100,6 +100,8 @@ def _interrupts_between_tasks() -> Iterator[Callable[[], None]]:
         yield check
     finally:
         signal.signal(signal.SIGINT, before)
+    # One that came with the last task is not lost.
+    check()
 
 
 def _may_start(task: Task, flying: dict[Future, Task], deaths: Counter, workers: int) -> bool:

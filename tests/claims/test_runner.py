@@ -149,6 +149,17 @@ def test_an_interrupt_ends_at_once_and_leaves_a_store_to_resume(slow_toy, tmp_pa
     assert run.ok and run.manifest["tasks_reused"] == count
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_an_interrupt_is_raised_wherever_it_comes(slow_toy, tmp_path, last):
+    def interrupt(event):
+        if event.kind == "finished" and (event.done == event.total) == last:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_claims(["toy2000:small"], workers=1, store=tmp_path / "s", on_event=interrupt)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_a_killed_worker_costs_nothing_but_time(slow_toy, tmp_path):
     victims = []
 
