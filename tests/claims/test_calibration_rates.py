@@ -76,9 +76,11 @@ def test_registered_logarithm_is_divided_out_and_an_unregistered_one_blocks_refu
 
 
 @pytest.mark.parametrize(
-    # The published powers belong to a rule that spent twice the level; see `rate_h1`.
+    # Published: 11, 25, 59 and 93 %, by a rule that pools variances over instances and spends twice the level. Both
+    # raise false alarms above 1.5 levels (see `rate_h1`); what is left without them is 8, 13, 15 and 5 points less.
+    # These are measured over 10000, 10000, 4000 and 2000 other data sets.
     ("S", "reps", "power"),
-    [(8, 2000, 0.11), (16, 2000, 0.25), (32, 1000, 0.59), (64, 400, 0.93)],
+    [(8, 2000, 0.029), (16, 2000, 0.121), (32, 1000, 0.439), (64, 400, 0.878)],
 )
 def test_rate_h1_finds_two_bad_instances_of_twelve(S, reps, power):
     data, _ = rate_data("two bad", 0.4, "one run", 0.25, reps, np.random.default_rng([6, S]), S=S)
@@ -98,25 +100,42 @@ def test_rate_h1_accepts_equal_instances(S, reps, accepted):
     assert power_near(C, reps, accepted)
 
 
-def test_rate_h1_keeps_its_levels_with_unequal_noise():
-    reps, I = 1500, 12
-    rng = np.random.default_rng([8])
+# Noise, instances, how many of them have more noise than the others, and how many times more. Shrunk variances refute
+# 3 % of the case of 24 instances.
+UNEQUAL = [
+    ("one run", 6, 1, 3.0),
+    ("one run", 12, 1, 2.0),
+    ("one run", 12, 1, 3.0),
+    ("one run", 12, 3, 3.0),
+    ("one run", 12, 6, 2.0),
+    ("one run", 24, 1, 3.0),
+    ("heavy", 12, 1, 3.0),
+    ("heavy", 12, 3, 3.0),
+]
+
+
+@pytest.mark.parametrize(("row", "case"), list(enumerate(UNEQUAL)))
+def test_rate_h1_keeps_its_level_with_unequal_noise(row, case):
+    kind, I, some, ratio = case
+    reps, chunks, S = 4000, 4, 8
+    rng = np.random.default_rng([8, row])
     wide = np.ones((I, 1, 1))
-    wide[0] = 3
-    x = np.log(N)
-    data = np.exp(-0.45 * x + wide * noise("one run", 0.25, (reps, I, 8, 9), rng))
-    R, C = tally(rate_h1(error, N, exponent=0.5) for error in data)
-    # Shrinkage cannot vouch for one outlier among few seeds: measured 2 % at 1 %, where pooling had 5.6 %.
-    assert rate_at_most(R, reps, 2 * LEVEL / 1.5)
+    wide[:some] = ratio
+    R = 0
+    for _ in range(chunks):
+        data = np.exp(-0.45 * np.log(N) + wide * noise(kind, 0.25, (reps // chunks, I, S, N.size), rng))
+        R += tally(rate_h1(error, N, exponent=0.5) for error in data)[0]
+    assert rate_at_most(R, reps, LEVEL)
+
+
+def test_rate_h1_does_not_accept_two_slow_instances_among_noisy_ones():
+    # Pooled variances accepted 55 % of these.
+    reps, I = 2000, 12
+    exponents, wide = np.full((I, 1, 1), 0.6), np.ones((I, 1, 1))
+    exponents[:2], wide[6:] = 0.4, 4
+    log_noise = noise("one run", 0.25, (reps, I, 8, N.size), np.random.default_rng([13]))
+    _, C = tally(rate_h1(error, N, exponent=0.5) for error in np.exp(-exponents * np.log(N) + wide * log_noise))
     assert rate_at_most(C, reps, LEVEL)
-    # Two slow instances among six noisy ones: pooling accepted 55 % of these.
-    exponents = np.full((I, 1, 1), 0.6)
-    exponents[:2] = 0.4
-    wide[6:] = 4
-    wide[0] = 1
-    data = np.exp(-exponents * x + wide * noise("one run", 0.25, (600, I, 8, 9), rng))
-    _, C = tally(rate_h1(error, N, exponent=0.5) for error in data)
-    assert rate_at_most(C, 600, 2 * LEVEL / 1.5)
 
 
 # True exponent, noise, sigma; percent refuted and accepted, mean pairs read; of at most 1500 pairs.
