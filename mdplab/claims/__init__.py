@@ -3,7 +3,7 @@
 What a paper's module needs is here; the runner is `mdplab.claims.runner.run_claims`.
 """
 
-from mdplab.claims.claim import Claim, Evidence, NotApplicable, claim
+from mdplab.claims.claim import Claim, Evidence, NotApplicable, claim, variant
 from mdplab.claims.relation import Relation
 from mdplab.claims.relations import (
     Bound,
@@ -43,4 +43,5 @@ __all__ = [
     "Witness",
     "WorstRate",
     "claim",
+    "variant",
 ]

@@ -259,3 +259,28 @@ def claim(
 def _function(arm: EvidenceFunction) -> EvidenceFunction:
     """A claim may serve as another's falsifier or control: what runs is its function."""
     return arm.function if isinstance(arm, Claim) else arm
+
+
+def variant(measure: Callable[..., Evidence], why: str, *args: Any, **options: Any) -> EvidenceFunction:
+    """A falsifier or control: the same measurement with something changed.
+
+    Parameters
+    ----------
+    measure
+        `measure(p, rng, *args, **options) -> Evidence`.
+    why
+        What was changed, in a line; shown by `mdplab show`.
+
+    Examples
+    --------
+    >>> def scaled(p, rng, factor=1.0):
+    ...     return Evidence(measured=[factor * p], bound=[2.0])
+    >>> float(variant(scaled, "Ten times too large.", factor=10.0)(1.0, None)["measured"][0])
+    10.0
+    """
+
+    def run(p: Any, rng: np.random.Generator) -> Evidence:
+        return measure(p, rng, *args, **options)
+
+    run.__doc__ = why
+    return run

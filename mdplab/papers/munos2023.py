@@ -16,7 +16,6 @@ Derived here, with h = eta tau and m = pi^(1-h) mu^h / Z:
   eta / 2. Almost surely D(pi* || pi_T) <= 1 / (2 tau^2), since log pi_T = log mu + (a mean of outcomes) / tau + const.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -36,6 +35,7 @@ from mdplab.claims import (
     Regret,
     Witness,
     claim,
+    variant,
 )
 from mdplab.exact.games import best_response, constant_step_limit, regularized_gap, regularized_nash
 from mdplab.instances.games import FAMILIES, nash_md_tight, random_preferences, three_cycle, three_cycle_nash
@@ -62,16 +62,6 @@ class Params:
     first: int
     last: int
     regret_runs: int
-
-
-def _variant(measure: Callable[..., Evidence], why: str, *args, **options) -> Callable:
-    """A falsifier or control: the same measurement with something changed."""
-
-    def run(p, rng):
-        return measure(p, rng, *args, **options)
-
-    run.__doc__ = why
-    return run
 
 
 def _payoff(game, log_pi):
@@ -149,13 +139,13 @@ def _one_step(p, rng, step=nash_md_step, constant=1 / 24):
     relation=Bound(),
     assumptions=(r"$\eta\tau \le 1$", r"$\pi_t$ and $\mu$ have full support"),
     falsifiers={
-        "transposed": _variant(_one_step, "Losing is rewarded: P transposed.", _transposed),
-        "no_anchor": _variant(_one_step, "The proximal centre is pi_t, without the pull to mu.", _no_anchor),
-        "constant_25": _variant(_one_step, "eta^2 / 25.", constant=1 / 25),
+        "transposed": variant(_one_step, "Losing is rewarded: P transposed.", _transposed),
+        "no_anchor": variant(_one_step, "The proximal centre is pi_t, without the pull to mu.", _no_anchor),
+        "constant_25": variant(_one_step, "eta^2 / 25.", constant=1 / 25),
     },
     controls={
-        "hoeffding": _variant(_one_step, "eta^2 / 8, by Hoeffding's lemma.", constant=1 / 8),
-        "printed": _variant(_one_step, "2 eta^2, as printed.", constant=2.0),
+        "hoeffding": variant(_one_step, "eta^2 / 8, by Hoeffding's lemma.", constant=1 / 8),
+        "printed": variant(_one_step, "2 eta^2, as printed.", constant=2.0),
     },
     lemmas=("munos2023:energy", "munos2023:landau", "munos2023:uniform_moment"),
     words="The divergence from the equilibrium contracts by 1 - eta tau, up to eta^2 / 24, which is best possible.",
@@ -188,11 +178,11 @@ def _energy(p, rng, step=nash_md_step, reversed_kl=False):
     r" + \log E_m e^{\eta K m},\quad h = \eta\tau",
     relation=Identity(),
     falsifiers={
-        "transposed": _variant(_energy, "P transposed.", _transposed),
-        "no_anchor": _variant(_energy, "The proximal centre is pi_t.", _no_anchor),
-        "own_opponent": _variant(_energy, "The opponent is pi_t instead of m_t.", _own_opponent),
-        "arithmetic": _variant(_energy, "The mixture with mu is arithmetic.", _arithmetic),
-        "reversed_kl": _variant(_energy, "D(pi || m) in place of D(m || pi).", reversed_kl=True),
+        "transposed": variant(_energy, "P transposed.", _transposed),
+        "no_anchor": variant(_energy, "The proximal centre is pi_t.", _no_anchor),
+        "own_opponent": variant(_energy, "The opponent is pi_t instead of m_t.", _own_opponent),
+        "arithmetic": variant(_energy, "The mixture with mu is arithmetic.", _arithmetic),
+        "reversed_kl": variant(_energy, "D(pi || m) in place of D(m || pi).", reversed_kl=True),
     },
     lemmas=("munos2023:energy", "munos2023:three_point"),
     words="One step of Nash-MD changes the divergence from the equilibrium by exactly this.",
@@ -222,10 +212,10 @@ def _schedule(p, rng, constant, step=nash_md_step, weight=None):
     relation=Bound(),
     assumptions=(r"$\eta_t = 2 / (\tau (t+2))$",),
     falsifiers={
-        "transposed": _variant(_schedule, "P transposed.", 8.0, _transposed),
-        "strengthened": _variant(_schedule, "A five-hundredth of the bound.", 0.016),
+        "transposed": variant(_schedule, "P transposed.", 8.0, _transposed),
+        "strengthened": variant(_schedule, "A five-hundredth of the bound.", 0.016),
     },
-    controls={"derived": _variant(_schedule, "The derived constant 1/6.", 1 / 6)},
+    controls={"derived": variant(_schedule, "The derived constant 1/6.", 1 / 6)},
     lemmas=("munos2023:schedule",),
     words="On the schedule, the last iterate is within 8 / (tau^2 (T + 1)) of the regularised equilibrium.",
     title="Nash-MD on the schedule, as printed",
@@ -241,10 +231,10 @@ def last_iterate(p: Params, rng: np.random.Generator) -> Evidence:
     relation=Bound(),
     assumptions=(r"$\eta_t = 2 / (\tau (t+2))$",),
     falsifiers={
-        "transposed": _variant(_schedule, "P transposed.", 1 / 6, _transposed),
-        "no_anchor": _variant(_schedule, "The proximal centre is pi_t.", 1 / 6, _no_anchor),
-        "constant_step": _variant(_schedule, "A constant step, eta tau = 1/2.", 1 / 6, weight=0.5),
-        "strengthened": _variant(_schedule, "A tenth of the bound.", 1 / 60),
+        "transposed": variant(_schedule, "P transposed.", 1 / 6, _transposed),
+        "no_anchor": variant(_schedule, "The proximal centre is pi_t.", 1 / 6, _no_anchor),
+        "constant_step": variant(_schedule, "A constant step, eta tau = 1/2.", 1 / 6, weight=0.5),
+        "strengthened": variant(_schedule, "A tenth of the bound.", 1 / 60),
     },
     lemmas=("munos2023:schedule", "munos2023:landau"),
     words="The energy balance gives a bound 48 times below the printed one.",
@@ -281,8 +271,8 @@ def _plateau(p, rng, step=nash_md_step):
         r"locally stable: $(1-\eta\tau)^2 (1 + \eta^2\omega^2) < 0.95^2$, $\pm i\omega$ in the spectrum of $KA$",
     ),
     falsifiers={
-        "own_opponent": _variant(_plateau, "The opponent is pi_t instead of m_t.", _own_opponent),
-        "arithmetic": _variant(_plateau, "The mixture with mu is arithmetic.", _arithmetic),
+        "own_opponent": variant(_plateau, "The opponent is pi_t instead of m_t.", _own_opponent),
+        "arithmetic": variant(_plateau, "The mixture with mu is arithmetic.", _arithmetic),
     },
     lemmas=("munos2023:constant_step_misses",),
     words="With a constant step the duality gap stops at a level that Newton's method at another temperature predicts.",
@@ -310,12 +300,12 @@ def _linear(p, rng, on_schedule=False, averaged=False, from_fixed=False):
     relation=LinearRate(),
     assumptions=("locally stable, as for the plateau", r"$\pi_\infty$ is the biased fixed point, not $\pi^*_\tau$"),
     falsifiers={
-        "schedule": _variant(_linear, "The schedule's decreasing steps, against its own limit.", on_schedule=True),
-        "averaged": _variant(_linear, "The average of the policies so far.", averaged=True),
+        "schedule": variant(_linear, "The schedule's decreasing steps, against its own limit.", on_schedule=True),
+        "averaged": variant(_linear, "The average of the policies so far.", averaged=True),
     },
     words="With a constant step the policies converge geometrically, to the wrong point.",
     title="Linear convergence of constant steps",
-    zero_error=_variant(_linear, "Started at the fixed point.", from_fixed=True),
+    zero_error=variant(_linear, "Started at the fixed point.", from_fixed=True),
 )
 def constant_step_is_linear(p: Params, rng: np.random.Generator) -> Evidence:
     """The divergence from the biased fixed point, iteration by iteration."""
@@ -344,8 +334,8 @@ def _fixed_point(p, rng, base=2):
     r"\eta_t \equiv \eta\ \Rightarrow\ \pi_t \to \pi^*_\tau",
     relation=Witness(),
     assumptions=("not a statement of the paper, whose theorem needs decreasing steps",),
-    falsifiers={"best_response": _variant(_fixed_point, "eta tau = 1: best responses to mu.", base=4)},
-    controls={"self_play": _variant(_fixed_point, "The opponent is pi_t itself: no bias.", base=1)},
+    falsifiers={"best_response": variant(_fixed_point, "eta tau = 1: best responses to mu.", base=4)},
+    controls={"self_play": variant(_fixed_point, "The opponent is pi_t itself: no bias.", base=1)},
     lemmas=("munos2023:constant_step_misses",),
     words="Constant-step Nash-MD converges to the regularised equilibrium.",
     title="Constant steps reach the equilibrium",
@@ -376,9 +366,9 @@ def _a_posteriori(p, rng, factor=1.0, reversed_kl=False, uniform=False):
     r"D(\pi \| \pi^*_\tau) \le D(\pi \| BR_\tau(\pi)) = gap_\tau(\pi) / (2\tau)",
     relation=Bound(),
     falsifiers={
-        "half": _variant(_a_posteriori, "Half the bound.", factor=0.5),
-        "reversed_kl": _variant(_a_posteriori, "D(BR || pi) in place of D(pi || BR).", reversed_kl=True),
-        "no_reference": _variant(_a_posteriori, "A best response that ignores mu.", uniform=True),
+        "half": variant(_a_posteriori, "Half the bound.", factor=0.5),
+        "reversed_kl": variant(_a_posteriori, "D(BR || pi) in place of D(pi || BR).", reversed_kl=True),
+        "no_reference": variant(_a_posteriori, "A best response that ignores mu.", uniform=True),
     },
     words="The duality gap, computable without the equilibrium, bounds the divergence from it.",
     title="A-posteriori certificate",
@@ -425,8 +415,8 @@ def _certificates(p, rng, checker=_checker):
     relation=CertificateSound(),
     assumptions=("perturbations of the gap by 1e-1 to 1e-18, relative",),
     falsifiers={
-        "no_rounding": _variant(_certificates, "A checker without regard to rounding.", _trusting),
-        "halved": _variant(_certificates, "tau D(pi || BR) taken for the gap.", _halved),
+        "no_rounding": variant(_certificates, "A checker without regard to rounding.", _trusting),
+        "halved": variant(_certificates, "tau D(pi || BR) taken for the gap.", _halved),
     },
     words="The referee never accepts a gap that is too small, at any scale; truth is decided by 300-bit balls.",
     title="Soundness of the gap checker",
@@ -451,8 +441,8 @@ def _cycle(p, rng, order=(0, 1, 2)):
     r"K_{12} = a,\ K_{23} = b,\ K_{31} = c\ \Rightarrow\ \pi^* = (b, c, a) / (a + b + c)",
     relation=Witness(),
     falsifiers={
-        "own_margin": _variant(_cycle, "Every action weighted by its own margin: (a, b, c).", (2, 0, 1)),
-        "other_rotation": _variant(_cycle, "The other rotation: (c, a, b).", (1, 2, 0)),
+        "own_margin": variant(_cycle, "Every action weighted by its own margin: (a, b, c).", (2, 0, 1)),
+        "other_rotation": variant(_cycle, "The other rotation: (c, a, b).", (1, 2, 0)),
     },
     words="The equilibrium of three cyclic actions weighs each by the margin between the other two.",
     title="Equilibrium of a cycle",
@@ -491,11 +481,11 @@ def _regret(p, rng, step=tuned_step):
         "any opponent; tested on best responses and on nearly indifferent draws",
     ),
     falsifiers={
-        "fixed_step": _variant(_regret, "eta = 4 whatever the horizon.", lambda n, T: 4.0),
-        "leader": _variant(_regret, "Follow the leader.", lambda n, T: 1e6),
-        "slow_step": _variant(_regret, "eta = 4 T^(-1/8).", lambda n, T: 4 * T**-0.125),
+        "fixed_step": variant(_regret, "eta = 4 whatever the horizon.", lambda n, T: 4.0),
+        "leader": variant(_regret, "Follow the leader.", lambda n, T: 1e6),
+        "slow_step": variant(_regret, "eta = 4 T^(-1/8).", lambda n, T: 4 * T**-0.125),
     },
-    controls={"double_step": _variant(_regret, "Twice the tuned step.", lambda n, T: 2 * tuned_step(n, T))},
+    controls={"double_step": variant(_regret, "Twice the tuned step.", lambda n, T: 2 * tuned_step(n, T))},
     words="Mirror descent with a step tuned to the horizon has regret of order sqrt(T) in a preference game.",
     title="No regret",
 )
@@ -528,9 +518,9 @@ def _tail(p, rng, **options):
     relation=BoundMean(cap=1.0),
     assumptions=(r"outcomes are Bernoulli with mean $P(y \succ z)$, $z \sim m_t$", r"$\eta_t = 2 / (\tau (t+2))$"),
     falsifiers={
-        "transposed": _variant(_mean, "Outcomes are reported the wrong way round.", transposed=True),
-        "one_update": _variant(_mean, "The policy after the first update.", forgetful=True),
-        "strengthened": _variant(_mean, "A twentieth of the bound.", factor=0.05),
+        "transposed": variant(_mean, "Outcomes are reported the wrong way round.", transposed=True),
+        "one_update": variant(_mean, "The policy after the first update.", forgetful=True),
+        "strengthened": variant(_mean, "A twentieth of the bound.", factor=0.05),
     },
     lemmas=("munos2023:schedule",),
     words="With sampled comparisons the mean divergence still falls like 1 / T.",
@@ -546,7 +536,7 @@ def sampled_mean(p: Params, rng: np.random.Generator) -> Evidence:
     r"P\left(2 \tau^2 D(\pi^*_\tau \| \pi_T) > \frac{1}{\delta (T + 1)}\right) \le \delta",
     relation=BoundHP(delta=TAIL),
     assumptions=("as for the mean; Markov's inequality",),
-    falsifiers={"transposed": _variant(_tail, "Outcomes are reported the wrong way round.", transposed=True)},
+    falsifiers={"transposed": variant(_tail, "Outcomes are reported the wrong way round.", transposed=True)},
     words="With probability 1 - delta the divergence is at most 1 / delta times the bound of its mean.",
     title="Nash-MD from samples, tail",
 )

@@ -10,14 +10,13 @@ states in place of its maximum, as the practical algorithm constrains it, the bo
 witness). Normalising the occupancy in the surrogate makes it false too.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from mdplab.algorithms.policy_gradient.trpo_step import mixing_step, policy_quantities, surrogate
 from mdplab.certify.improvement import exact_improvement
-from mdplab.claims import Bound, Evidence, Identity, Witness, claim
+from mdplab.claims import Bound, Evidence, Identity, Witness, claim, variant
 from mdplab.claims.search import search_worst
 from mdplab.exact import policy_evaluation
 from mdplab.instances import garnet
@@ -35,18 +34,6 @@ class Params:
     actions: int
     pairs: int
     evaluations: int
-
-
-def _variant(
-    measure: Callable[..., Evidence], why: str, *args, **options
-) -> Callable[[Params, np.random.Generator], Evidence]:
-    """A falsifier or control: the same measurement with something changed."""
-
-    def run(p, rng):
-        return measure(p, rng, *args, **options)
-
-    run.__doc__ = why
-    return run
 
 
 def _random_mdp(p, rng):
@@ -146,14 +133,14 @@ def searched(p: Params, rng: np.random.Generator) -> Evidence:
     relation=Bound(),
     assumptions=(r"$\gamma < 1$", r"$\epsilon = \max_{s,a} |A_\pi(s,a)|$", "unnormalised occupancy in $L_\\pi$"),
     falsifiers={
-        "smaller_constant": _variant(_bound, "3.9 in place of 4.", _tv, constant=3.9),
-        "one_horizon": _variant(_bound, "1 / (1 - gamma) in place of its square.", _tv, horizon_power=1),
-        "normalised_occupancy": _variant(
+        "smaller_constant": variant(_bound, "3.9 in place of 4.", _tv, constant=3.9),
+        "one_horizon": variant(_bound, "1 / (1 - gamma) in place of its square.", _tv, horizon_power=1),
+        "normalised_occupancy": variant(
             _bound, "The surrogate with an occupancy that sums to 1.", _tv, normalised=True
         ),
-        "mean_tv": _variant(_bound, "Squared total variation averaged over states.", _mean_tv),
+        "mean_tv": variant(_bound, "Squared total variation averaged over states.", _mean_tv),
     },
-    controls={"looser": _variant(_bound, "The same with constant 5.", _tv, constant=5.0)},
+    controls={"looser": variant(_bound, "The same with constant 5.", _tv, constant=5.0)},
     lemmas=("schulman2015:tight",),
     words="A changed policy earns at least the surrogate minus a penalty quadratic in the largest change.",
     title="Policy improvement bound",
@@ -195,9 +182,9 @@ def _three_quarters(alpha, gamma, eps):
     r"\ \text{on the two-state instance}",
     relation=Identity(),
     falsifiers={
-        "no_alpha_below": _variant(_tight, "The bound itself taken for the loss.", _no_alpha_below),
-        "constant_three": _variant(_tight, "3 in place of 4.", _three_quarters),
-        "normalised_occupancy": _variant(_tight, "The surrogate with an occupancy that sums to 1.", normalised=True),
+        "no_alpha_below": variant(_tight, "The bound itself taken for the loss.", _no_alpha_below),
+        "constant_three": variant(_tight, "3 in place of 4.", _three_quarters),
+        "normalised_occupancy": variant(_tight, "The surrogate with an occupancy that sums to 1.", normalised=True),
     },
     lemmas=("schulman2015:tight",),
     words="The constant 4 cannot be lowered: the ratio of loss and bound tends to one as the change vanishes.",
@@ -218,10 +205,10 @@ def _kl_squared(mdp, known, pi, new):
     relation=Bound(),
     assumptions=(r"$\gamma < 1$", "support of the old policy within the new one's"),
     falsifiers={
-        "averaged": _variant(_bound, "KL averaged over the occupancy instead of its maximum.", _mean_kl),
-        "squared": _variant(_bound, "The square of KL, as if it were a total variation.", _kl_squared),
+        "averaged": variant(_bound, "KL averaged over the occupancy instead of its maximum.", _mean_kl),
+        "squared": variant(_bound, "The square of KL, as if it were a total variation.", _kl_squared),
     },
-    controls={"pinsker": _variant(_bound, "Constant 2, which Pinsker's inequality allows.", _kl, constant=2.0)},
+    controls={"pinsker": variant(_bound, "Constant 2, which Pinsker's inequality allows.", _kl, constant=2.0)},
     lemmas=("schulman2015:mean_kl",),
     words="The penalty may be the largest KL divergence over states.",
     title="KL form of the bound",
@@ -249,10 +236,10 @@ def _steps(p, rng, *, constant=4.0, one_horizon=False):
     relation=Bound(),
     assumptions=(r"$\pi_{new} = (1-\alpha)\pi + \alpha\,$greedy", r"$\alpha$ maximises the right side on $[0, 1]$"),
     falsifiers={
-        "one_horizon": _variant(_steps, "1 / (1 - gamma) in place of its square: too long a step.", one_horizon=True),
-        "constant_quarter": _variant(_steps, "A quarter of the constant that greedy mixtures need.", constant=0.25),
+        "one_horizon": variant(_steps, "1 / (1 - gamma) in place of its square: too long a step.", one_horizon=True),
+        "constant_quarter": variant(_steps, "A quarter of the constant that greedy mixtures need.", constant=0.25),
     },
-    controls={"constant_one": _variant(_steps, "Constant 1, derived: steps four times as long.", constant=1.0)},
+    controls={"constant_one": variant(_steps, "Constant 1, derived: steps four times as long.", constant=1.0)},
     lemmas=("schulman2015:occupancy_shift",),
     words="The step that maximises the bound improves the policy by at least what it promises.",
     title="Guaranteed improvement",
@@ -288,8 +275,8 @@ def _mixtures(p, rng, *, factor=1.0, greedy=True):
     relation=Bound(),
     assumptions=(r"$\pi_\alpha = (1-\alpha)\pi + \alpha\,$greedy",),
     falsifiers={
-        "strengthened": _variant(_mixtures, "A hundredth less than the bound.", factor=0.99),
-        "not_greedy": _variant(_mixtures, "A target that leaves the start and does its worst elsewhere.", greedy=False),
+        "strengthened": variant(_mixtures, "A hundredth less than the bound.", factor=0.99),
+        "not_greedy": variant(_mixtures, "A target that leaves the start and does its worst elsewhere.", greedy=False),
     },
     lemmas=("schulman2015:greedy_tight", "schulman2015:occupancy_shift"),
     words="For mixtures with the greedy policy the constant is 1 instead of 4, and attained for every weight.",
@@ -333,10 +320,10 @@ def _largest_tv(exact):
     relation=Witness(),
     assumptions=(r"$d_\pi$ normalised", r"$D_{KL} \le \chi^2$ makes the right side rational"),
     falsifiers={
-        "mean_tv": _variant(_promised, "Squared total variation averaged over states.", _mean_tv_exact),
-        "half": _variant(_promised, "Half the mean chi^2, as Pinsker's inequality suggests.", _half_mean_chi2),
+        "mean_tv": variant(_promised, "Squared total variation averaged over states.", _mean_tv_exact),
+        "half": variant(_promised, "Half the mean chi^2, as Pinsker's inequality suggests.", _half_mean_chi2),
     },
-    controls={"largest_tv": _variant(_promised, "The theorem's own penalty.", _largest_tv)},
+    controls={"largest_tv": variant(_promised, "The theorem's own penalty.", _largest_tv)},
     lemmas=("schulman2015:mean_kl",),
     words="With the average of KL over states, which the practical algorithm constrains, the bound would still hold.",
     title="Average KL does not suffice",
