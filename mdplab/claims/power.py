@@ -176,7 +176,7 @@ def _rate(relation: Rate, pilot: Mapping[str, np.ndarray], instances: int, alpha
             return 0.0
         shift = relation.margin / max(of_seeds / np.sqrt(S), window.ROUNDING)
         level = rates.INSTANCE_SHARE * alpha / instances
-        return min(reached(instances, S), (1 - GUARD_LEVEL) * t_power(shift, instances * (S - 1), level))
+        return min(reached(instances, S), (1 - GUARD_LEVEL) * t_power(shift, S - 1, level))
 
     why = f"slopes differ over instances by {of_instances:.3g}, which more seeds do not resolve"
     return _Curve(f"one instance at {at}", sigma, seeds, everywhere, within=True, why=why)
