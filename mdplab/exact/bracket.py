@@ -109,9 +109,11 @@ def failure(op: Bellman, best: Bracket | None, tol: float, name: str, spent: str
     where = f"gamma={op.gamma!r}, S={op.S}"
     if best is None:
         return SolverFailure(f"{name} certified nothing after {spent} at {where}; tol={tol:g}")
-    if best.floor > 0.5 * tol:
+    if best.floor > 0.5 * tol or best.gap <= 5 * best.floor:
+        # Iterates are rounded too: they come within a small factor of the floor, but not to it.
+        least = best.floor if best.floor > 0.5 * tol else best.gap
         return SolverFailure(
-            f"{name}: a gap of {best.floor:.2g} is the least that can be certified "
+            f"{name}: a gap of {least:.2g} is the least that can be certified "
             f"at {where} in double precision (tol={tol:g}, reached {best.gap:.2g} after {spent})"
         )
     return SolverFailure(f"{name} reached a certified gap of {best.gap:.2g} after {spent} at {where}; tol={tol:g}")

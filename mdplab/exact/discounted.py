@@ -19,22 +19,19 @@ from mdplab.models import MDP, Solution, SolverFailure
 
 
 class Watch:
-    """Decides when a careful sweep is worth its cost, keeps the best bracket found, and sees when rounding has won.
+    """Decides when a careful sweep is worth its cost, keeps the best bracket found, and sees when rounding has won."""
 
-    `patience` is the number of iterations in which the span must halve after a careful sweep that failed.
-    """
-
-    def __init__(self, op: Bellman, tol: float, *, patience: int | None = None) -> None:
+    def __init__(self, op: Bellman, tol: float) -> None:
         self.op, self.tol = op, tol
         self.best: Bracket | None = None
-        # T contracts the span by gamma, so that this many sweeps halve it unless rounding keeps it up.
-        halving = int(np.log(2) / (1 - op.gamma)) + 20
-        self._patience = halving if patience is None else min(patience, halving)
+        # T contracts the span by gamma: only rounding can keep it from a new minimum for as long as halving it takes.
+        self._patience = int(np.log(2) / (1 - op.gamma)) + 50
         self._waited = 0
+        self._least = np.inf
         self._last_span: float | None = None
         self._ceiling = np.inf
         # Spans of this size may be nothing but rounding of values of size max|r| / (1 - gamma).
-        self._noise = 8 * UNIT * op.r_size / (1 - op.gamma)
+        self.noise = 8 * UNIT * op.r_size / (1 - op.gamma)
 
     def bound(self, low: float, high: float) -> float:
         """Width of the bracket around the corrected T v, from the range of T v - v."""
@@ -46,16 +43,16 @@ class Watch:
         if ratio is None:
             ratio = 1.0 if not self._last_span else min(1.0, span / self._last_span)
         self._last_span = span
-        self._waited += 1
+        self._waited = 0 if span < self._least else self._waited + 1
+        self._least = min(self._least, span)
         # Half of the tolerance is left to rounding and to the referee's slack.
-        near = self.bound(low, high) * ratio <= 0.5 * self.tol or span <= self._noise
-        return near and span <= self._ceiling
+        near = self.bound(low, high) * ratio <= 0.5 * self.tol or span <= self.noise
+        return (near and span < self._ceiling) or self._waited > self._patience
 
     def certify(self, v: np.ndarray, low: float, high: float) -> bool:
         """Bracket v = T u, shifted by the range of T u - u, in place; True if within tol."""
         v += self.op.gamma * 0.5 * (low + high) / (1 - self.op.gamma)
         found = bracket(self.op, v, self.tol)
-        self._waited = 0
         if found.gap > self.tol and abs(found.drift) > 0.25 * found.gap:
             # Row sums that are not one, or rounding, left the interval off centre.
             v += found.drift
@@ -209,7 +206,7 @@ def swept_in_order(
             # Two directions make one step of the method.
             ratio = (changes[-1] / changes[-5]) ** 0.25 if len(changes) >= 5 and changes[-5] > 0 else 0.0
             left = math.log(final / changes[-1]) / math.log(ratio) if 0 < ratio < 1 and changes[-1] > final else 0.0
-            if i >= _PATIENT_SWEEPS and (i + left > budget or ratio >= 1):
+            if budget < np.inf and i >= _PATIENT_SWEEPS and (i + left > budget or ratio >= 1):
                 raise SlowChain(f"after {i} sweeps in order the change shrinks by a factor {ratio:.4g} a sweep", v)
             check = i + int(min(max(2.0, 0.9 * left), 16 + i // 2))
     raise failure(op, watch.best, tol, "gauss_seidel", f"{i} sweeps")
@@ -276,14 +273,14 @@ def swept_policies(
     `limit` sweeps under each policy, or as many as pay if None. SlowChain as soon as more than `budget`
     sweeps are needed.
     """
-    watch = Watch(op, tol, patience=200)
+    watch = Watch(op, tol)
     v, pi = first_value(op)
     out, scratch = np.empty_like(v), np.empty(op.S, dtype=np.int64)
     low, high = float(v.min()), float(v.max())
     final, spent = 0.5 * tol * (1 - op.gamma), 0
     with Progress("modified_policy_iteration", tol, progress) as line:
         for i in range(1, max_iters + 1):
-            target = 0.0 if limit is not None else max(0.03 * (high - low), 0.1 * final)
+            target = 0.0 if limit is not None else max(0.03 * (high - low), 0.1 * final, watch.noise)
             most = limit or (1000 if budget == np.inf else _PATIENT_SWEEPS)
             v, out, count, span, ratio = _sweep_policy(op.on_policy(pi), v, out, scratch, target, most)
             spent += count
@@ -308,13 +305,16 @@ def _sweep_policy(op, v, out, scratch, target, most) -> tuple[np.ndarray, np.nda
 
     Returns the value, a spare array, the number of backups, the span, and its mean shrinkage over the last five.
     """
-    spans = []
-    while len(spans) < most:
+    spans, least, waited = [], np.inf, 0
+    while len(spans) < most and waited < _PATIENT_SWEEPS:
         low, high = op.backup(v, out, scratch)
         v, out = out, v
         spans.append(high - low)
         if high - low <= target:
             break
+        # The span under one policy falls with every sweep, until rounding holds it up.
+        waited = 0 if high - low < least else waited + 1
+        least = min(least, high - low)
     v += op.gamma * 0.5 * (low + high) / (1 - op.gamma)
     back = min(5, len(spans) - 1)
     ratio = (spans[-1] / spans[-1 - back]) ** (1 / back) if back and spans[-1] > 0 else 0.5

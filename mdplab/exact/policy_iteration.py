@@ -185,7 +185,7 @@ def krylov_policies(
     progress: bool = False,
 ) -> tuple[Bracket, int]:
     """The bracket that inexact policy iteration reaches, within `tol`, and its improvements; else SolverFailure."""
-    watch = Watch(op, tol, patience=30)
+    watch = Watch(op, tol)
     v, pi = first_value(op)
     v = v if start_value is None else start_value.copy()
     out = np.empty_like(v)

@@ -1,14 +1,19 @@
 """One entry for every problem: choose a solver, say which and why, fall back if it fails."""
 
 import dataclasses
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.csgraph import reverse_cuthill_mckee
+
 from mdplab.exact.arguments import checked_tol
 from mdplab.exact.bracket import Bracket
-from mdplab.exact.discounted import finish, swept_in_order, swept_policies
+from mdplab.exact.discounted import finish, first_value, swept_in_order, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
 from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, Solution, SolverFailure
@@ -33,8 +38,8 @@ _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 _FEW_SWEEPS = 300
 # Sweeps in order cost a backup each; the second number holds where a factorisation does not fit.
 _ORDERED_SWEEPS = (1000, 3000)
-# States up to which a factorisation of I - gamma P_pi fits in the time of the alternatives.
-_LU_DENSE, _LU_SPARSE = 3000, 50_000
+# Factors of I - gamma P_pi are taken to fit if they have at most this many entries.
+_LU_ENTRIES = 10_000_000
 
 
 def solve(
@@ -112,24 +117,11 @@ def _solver(name: str) -> Callable[..., Solution]:
 def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
     """Sweeps if the chain mixes, or if its states are in a good order, which their own first rounds show; else PI."""
     start, op = time.perf_counter(), Bellman.of(mdp)
-    small = mdp.S <= (_LU_SPARSE if mdp.is_sparse else _LU_DENSE)
-    by_lu = (
-        "policy_iteration",
-        f"the chain is slow and {mdp.S} states are few enough to factorise",
-        factorised_policies,
-    )
-    by_krylov = ("inexact_policy_iteration", "the chain is slow and large", krylov_policies)
-    plan = [
-        ("modified_policy_iteration", "the chain mixes fast, so that cheap sweeps under few policies suffice", _mix),
-        ("gauss_seidel", "sweeps in the order of the states carry rewards far", _order),
-        *([by_lu, by_krylov] if small else [by_krylov, by_lu]),
-        ("value_iteration", "nothing else was left", lambda op, tol, _, **more: swept_policies(op, tol, 10**6, 1)),
-    ]
     trouble, value = [], None
-    for name, reason, method in plan:
+    for name, reason, method in _plan(op):
+        more = {"start_value": value} if method in (factorised_policies, krylov_policies) else {}
         try:
-            more = {} if value is None or method in (_mix, _order) else {"start_value": value}
-            best, count = method(op, tol, 10_000, progress=progress, **more)
+            best, count = method(op, tol, 1_000_000 if method is swept_in_order else 10_000, progress=progress, **more)
         except SolverFailure as error:
             trouble.append(str(error))
             if "least that can be certified" in str(error):
@@ -140,10 +132,32 @@ def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
     raise SolverFailure("; ".join(trouble))
 
 
-def _mix(op: Bellman, tol: float, max_iters: int, *, progress: bool) -> tuple[Bracket, int]:
-    return swept_policies(op, tol, max_iters, None, budget=_FEW_SWEEPS, progress=progress)
+def _plan(op: Bellman) -> Iterator[tuple[str, str, Callable[..., tuple[Bracket, int]]]]:
+    """Methods in the order to try, each with its name and why it should do."""
+    swept = functools.partial(swept_policies, limit=None, budget=_FEW_SWEEPS)
+    yield "modified_policy_iteration", "the chain mixes fast, so that cheap sweeps under few policies suffice", swept
+    small = _factorisable(op)
+    ordered = functools.partial(swept_in_order, budget=_ORDERED_SWEEPS[not small])
+    yield "gauss_seidel", "sweeps in the order of the states carry rewards far", ordered
+    if small:
+        yield "policy_iteration", "the chain is slow, and its matrix small enough to factorise", factorised_policies
+    yield "inexact_policy_iteration", "the chain is slow, and its matrix large to factorise", krylov_policies
+    yield "gauss_seidel", "what always converges, however slowly", swept_in_order
 
 
-def _order(op: Bellman, tol: float, max_iters: int, *, progress: bool) -> tuple[Bracket, int]:
-    small = op.S <= (_LU_SPARSE if op.is_sparse else _LU_DENSE)
-    return swept_in_order(op, tol, max_iters, budget=_ORDERED_SWEEPS[not small], progress=progress)
+def _factorisable(op: Bellman) -> bool:
+    """True if LU factors of I - gamma P_pi should fit: dense, or within the bandwidth that Cuthill-McKee finds."""
+    if op.S**2 <= _LU_ENTRIES:
+        return not op.is_sparse or op.S <= 1000 or _band(op) * op.S <= _LU_ENTRIES
+    return op.is_sparse and op.P.nnz <= _LU_ENTRIES and _band(op) * op.S <= _LU_ENTRIES
+
+
+def _band(op: Bellman) -> int:
+    """Bandwidth of the graph of the reward's greedy policy in Cuthill-McKee order: random chains have about S."""
+    P = op.on_policy(first_value(op)[1]).P
+    P = sp.csr_array((np.ones(P.nnz, dtype=np.int8), P.indices, P.indptr), shape=P.shape)
+    graph = (P + P.T).tocsr()
+    place = np.empty(op.S, dtype=np.int64)
+    place[reverse_cuthill_mckee(graph, symmetric_mode=True)] = np.arange(op.S)
+    rows = np.repeat(np.arange(op.S), np.diff(graph.indptr))
+    return int(np.abs(place[rows] - place[graph.indices]).max(initial=0))

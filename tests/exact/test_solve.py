@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 import mdplab.exact as exact
 from mdplab.exact import solve
+from mdplab.exact.operator import Bellman
 from mdplab.instances import garnet
 from mdplab.models import MDP, ConstrainedMDP, PreferenceGame, SolverFailure
 
@@ -35,14 +36,14 @@ def test_fast_chains_are_swept_and_slow_ones_factorised():
     assert fast.method == "modified_policy_iteration"
     assert "mixes fast" in fast.reason
     assert slow.method == "policy_iteration"
-    assert "few enough to factorise" in slow.reason
+    assert "small enough to factorise" in slow.reason
 
 
 def test_large_slow_chains_take_a_krylov_method(monkeypatch):
-    monkeypatch.setattr(module, "_LU_SPARSE", 100)
+    monkeypatch.setattr(module, "_LU_ENTRIES", 100)
     answer = exact.solve(_ring(400, 0.999))
     assert answer.method == "inexact_policy_iteration"
-    assert "the chain is slow and large" in answer.reason
+    assert "large to factorise" in answer.reason
 
 
 def test_grids_are_swept_in_order():
@@ -58,6 +59,28 @@ def test_grids_are_swept_in_order():
     expected = np.where(steps > 0, 0.999 ** (steps - 1.0), 0.0)
     # Powers are rounded once a step.
     assert np.abs(answer.value - expected).max() <= answer.certificate.gap + 1e-14
+
+
+def test_random_chains_are_not_factorised():
+    """LU of a random sparse matrix fills up; a ring's does not, at the same size."""
+    rng = np.random.default_rng([15])
+    S, b = 6000, 4
+    to = (np.sort(rng.integers(0, S, (S, b)), axis=1) + np.arange(b)) % S
+    P = sp.csr_array((np.full(S * b, 1 / b), to.ravel(), np.arange(0, S * b + 1, b)), shape=(S, S))
+    assert not module._factorisable(Bellman.of(MDP(P, np.zeros((S, 1)), 0.9)))
+    steps = (np.arange(S)[:, None] + np.array([-1, 1])) % S
+    ring = sp.csr_array((np.full(2 * S, 0.5), steps.ravel(), np.arange(0, 2 * S + 1, 2)), shape=(S, S))
+    assert module._factorisable(Bellman.of(MDP(ring, np.zeros((S, 1)), 0.9)))
+
+
+def test_a_tolerance_just_below_rounding_is_given_up():
+    """The floor allows it and iterates do not come near enough: no endless sweeps."""
+    mdp = _mixing(gamma=0.999)
+    floor = exact.solve(mdp).certificate.residuals["rounding_floor"]
+    with pytest.raises(SolverFailure, match="least that can be certified"):
+        exact.solve(mdp, tol=0.5 * floor)
+    with pytest.raises(SolverFailure, match="least that can be certified"):
+        exact.value_iteration(mdp, tol=1.05 * floor)
 
 
 def test_a_solver_that_fails_is_replaced(monkeypatch):
