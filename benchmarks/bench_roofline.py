@@ -23,17 +23,16 @@ from mdplab.kernels._jit import kernel
 def stream(x, start, stop):
     """Sum of x[start:stop] in eight independent chains."""
     a0, a1, a2, a3, a4, a5, a6, a7 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    k = start
-    while k + 8 <= stop:
+    # Unsigned: a test for negative indices would cost as much as the read.
+    for k in range(np.uint64(start), np.uint64(stop) - np.uint64(7), np.uint64(8)):
         a0 += x[k]
-        a1 += x[k + 1]
-        a2 += x[k + 2]
-        a3 += x[k + 3]
-        a4 += x[k + 4]
-        a5 += x[k + 5]
-        a6 += x[k + 6]
-        a7 += x[k + 7]
-        k += 8
+        a1 += x[k + np.uint64(1)]
+        a2 += x[k + np.uint64(2)]
+        a3 += x[k + np.uint64(3)]
+        a4 += x[k + np.uint64(4)]
+        a5 += x[k + np.uint64(5)]
+        a6 += x[k + np.uint64(6)]
+        a7 += x[k + np.uint64(7)]
     return a0 + a1 + a2 + a3 + a4 + a5 + a6 + a7
 
 
