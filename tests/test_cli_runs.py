@@ -11,7 +11,11 @@ from claims.toy import write_paper
 
 from mdplab import cli
 
-COMMAND = "import sys; from mdplab.cli import main; sys.argv[0] = 'mdplab'; main()"
+# Run from the background of a shell, the tests themselves ignore interrupts, and so would what they start.
+COMMAND = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from mdplab.cli import main; sys.argv[0] = 'mdplab'; main()"
+)
 
 
 @pytest.fixture

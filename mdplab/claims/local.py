@@ -81,10 +81,11 @@ def _interrupts_between_tasks() -> Iterator[Callable[[], None]]:
 
     Yields a function to call at such a place. A second Ctrl-C is not deferred.
     """
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # What runs in the background of a shell ignores interrupts, and goes on ignoring them.
+    if before == signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
         yield lambda: None
         return
-    before = signal.getsignal(signal.SIGINT)
     caught = []
 
     def note(signum: int, frame: object) -> None:

@@ -20,8 +20,10 @@ NAMES = ("small", "rate")
 HEAD = MODULE[: MODULE.index('@claim("Lemma 1"')]
 
 # Says which processes it has, then works through the toy claims; "+" for each task that is stored.
+# Run from the background of a shell, the tests themselves ignore interrupts, and so would what they start.
 SCRIPT = """
-import multiprocessing, sys
+import multiprocessing, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from mdplab.claims.runner import run_claims
 
 def show(event):
@@ -149,15 +151,32 @@ def test_an_interrupt_ends_at_once_and_leaves_a_store_to_resume(slow_toy, tmp_pa
     assert run.ok and run.manifest["tasks_reused"] == count
 
 
+@pytest.fixture
+def on_interrupt():
+    """Sets the handler of interrupts for one test."""
+    before = signal.getsignal(signal.SIGINT)
+    yield lambda handler: signal.signal(signal.SIGINT, handler)
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("last", [False, True])
-def test_an_interrupt_is_raised_wherever_it_comes(slow_toy, tmp_path, last):
+def test_an_interrupt_is_raised_wherever_it_comes(slow_toy, tmp_path, on_interrupt, last):
     def interrupt(event):
         if event.kind == "finished" and (event.done == event.total) == last:
             signal.raise_signal(signal.SIGINT)
 
+    on_interrupt(signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt):
         run_claims(["toy2000:small"], workers=1, store=tmp_path / "s", on_event=interrupt)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_interrupts_that_are_ignored_stay_ignored(slow_toy, tmp_path, on_interrupt):
+    on_interrupt(signal.SIG_IGN)
+    run = run_claims(
+        ["toy2000:small"], workers=1, store=tmp_path / "s", on_event=lambda event: signal.raise_signal(signal.SIGINT)
+    )
+    assert run.ok and signal.getsignal(signal.SIGINT) == signal.SIG_IGN
 
 
 def test_a_killed_worker_costs_nothing_but_time(slow_toy, tmp_path):
