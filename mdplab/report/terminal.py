@@ -76,8 +76,8 @@ def _fitted(columns: dict[str, list[str]], width: int | None, *, shorten: str = 
 
 def verdict_picture(results: Sequence[Mapping[str, Any]]) -> str:
     """The verdict table as SVG, the same bytes for the same verdicts; it loads no font from elsewhere."""
-    console = Console(record=True, width=118, file=io.StringIO(), force_terminal=True)
-    console.print(verdict_table(results, seconds=False))
+    console = Console(record=True, width=124, file=io.StringIO(), force_terminal=True)
+    console.print(verdict_table(results, seconds=False, width=124))
     picture = console.export_svg(title="mdplab verify", unique_id="verdicts")
     return re.sub(r"@font-face\s*\{[^}]*\}", "", picture)
 
