@@ -70,7 +70,7 @@ def test_frozen_lake_is_proved_optimal(shell):
         (["prove", "nosuchpaper2020"], "nosuchpaper2020"),
         (["report"], "no run is recorded"),
         (["new", "Not A Key"], "key is 'Not A Key'"),
-        (["new", "smith2027", "--folder", "nowhere"], "nowhere"),
+        (["new", "example2000", "--folder", "nowhere"], "nowhere"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_two(shell, tmp_path, arguments, said):
@@ -111,53 +111,53 @@ def test_json_to_a_file_that_cannot_be_written(shell, tmp_path):
 
 
 def test_new_paper_in_a_folder_of_ones_own(shell, tmp_path, monkeypatch):
-    code, _, _ = shell("new", "smith2027")
+    code, _, _ = shell("new", "example2000")
     assert code == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["smith2027.py", "smith2027.toml"]
-    again, _, err = shell("new", "smith2027")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["example2000.py", "example2000.toml"]
+    again, _, err = shell("new", "example2000")
     assert again == 2 and "exists already" in err
     monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
-    code, out, _ = shell("verify", "smith2027", "--workers", "1", "--report", "report")
+    code, out, _ = shell("verify", "example2000", "--workers", "1", "--report", "report")
     assert code == 0, out
     assert "VERIFIED" in out
-    assert "smith2027:contraction" in (tmp_path / "report" / "index.html").read_text()
-    code, out, _ = shell("show", "smith2027:contraction")
+    assert "example2000:contraction" in (tmp_path / "report" / "index.html").read_text()
+    code, out, _ = shell("show", "example2000:contraction")
     assert code == 0 and "VERIFIED" in out and "wrong_discount" in out
 
 
 def test_an_unexpected_verdict_is_exit_code_one(shell, tmp_path, monkeypatch):
-    shell("new", "smith2027")
-    card = tmp_path / "smith2027.toml"
+    shell("new", "example2000")
+    card = tmp_path / "example2000.toml"
     card.write_text(card.read_text().replace('"verified"', '"refuted"'))
     monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
-    code, out, _ = shell("verify", "smith2027", "--workers", "1", "--json", "verdicts.json")
+    code, out, _ = shell("verify", "example2000", "--workers", "1", "--json", "verdicts.json")
     assert code == 1 and "not as expected" in out
     record = json.loads((tmp_path / "verdicts.json").read_text())
     assert record["ok"] is False and record["results"][0]["expected"] == "REFUTED"
 
 
 def test_a_malformed_card_is_named_by_file_and_line(shell, tmp_path, monkeypatch):
-    shell("new", "smith2027")
-    card = tmp_path / "smith2027.toml"
+    shell("new", "example2000")
+    card = tmp_path / "example2000.toml"
     lines = card.read_text().splitlines()
     number = next(i for i, line in enumerate(lines, start=1) if line.startswith("gamma"))
     card.write_text("\n".join(line.replace("gamma", "gama") for line in lines) + "\n")
     monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
-    code, out, err = shell("verify", "smith2027")
+    code, out, err = shell("verify", "example2000")
     assert (code, out) == (2, "")
-    assert f"smith2027.toml:{number}: profiles.quick.gama is unknown; expected one of" in err
+    assert f"example2000.toml:{number}: profiles.quick.gama is unknown; expected one of" in err
     assert not (tmp_path / ".mdplab").exists()
 
 
 def test_a_store_from_a_newer_version_is_refused(shell, tmp_path, monkeypatch):
-    shell("new", "smith2027")
+    shell("new", "example2000")
     monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
     newer = tmp_path / "newer.sqlite"
     with sqlite3.connect(newer) as db:
         db.execute("PRAGMA user_version=99")
     db.close()
     before = newer.read_bytes()
-    code, out, err = shell("verify", "smith2027", "--workers", "1", "--store", newer)
+    code, out, err = shell("verify", "example2000", "--workers", "1", "--store", newer)
     assert (code, out) == (2, "")
     assert "newer.sqlite has format 99, written by a newer mdplab" in err
     assert newer.read_bytes() == before
@@ -165,11 +165,11 @@ def test_a_store_from_a_newer_version_is_refused(shell, tmp_path, monkeypatch):
 
 def test_no_scheduler_at_that_address(shell, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
-    shell("new", "smith2027")
+    shell("new", "example2000")
     monkeypatch.setenv("MDPLAB_PAPERS", str(tmp_path))
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    code, out, err = shell("verify", "smith2027", "--scheduler", f"tcp://127.0.0.1:{port}")
+    code, out, err = shell("verify", "example2000", "--scheduler", f"tcp://127.0.0.1:{port}")
     assert (code, out) == (2, "")
     assert f"tcp://127.0.0.1:{port}" in err and err.count("\n") == 1
