@@ -10,7 +10,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
 def run_benchmarks(console: Console, *, quick: bool) -> list[dict[str, Any]]:
-    """Each `benchmarks/bench_*.py` has `run(quick, out) -> rows`; what it prints goes to the console, the rows come back.
+    """Run each `benchmarks/bench_*.py`, whose `run(quick, out) -> rows` prints by `out`; all rows come back.
 
     Raises
     ------
