@@ -5,6 +5,7 @@ import pytest
 from instances.exactly import optimum
 from numpy.testing import assert_allclose
 
+from mdplab.exact import solve
 from mdplab.instances import frozen_lake, garnet
 from mdplab.io import load, save
 from mdplab.models import MDP
@@ -24,6 +25,14 @@ def storm_values(model, formula):
         part.precision = stormpy.Rational(1e-12)
     result = stormpy.model_checking(model, stormpy.parse_properties(formula)[0], environment=environment)
     return np.array([float(result.get_value(s)) for s in range(model.nr_states)])
+
+
+def assert_certified(mdp, theirs, sense=1):
+    """Our certified answer agrees with Storm's where both have one: within our certificate and Storm's 1e-12."""
+    answer = solve(mdp)
+    error = np.abs(sense * answer.value - theirs)[: len(theirs)]
+    assert (error[~mdp.terminal] <= answer.certificate.gap + RTOL * np.abs(theirs)[~mdp.terminal]).all()
+    assert answer.certificate.gap <= 1e-6  # the default tolerance
 
 
 def exact_model(path):
@@ -48,6 +57,8 @@ def test_expected_rewards_of_a_drn_file(tmp_path, seed):
     most, least = (storm_values(exact_model(path), f'R{{"reward"}}{end}=? [F "terminal"]') for end in ("max", "min"))
     assert_allclose(optimum(load(path, goal="terminal"))[0], most, rtol=RTOL)
     assert_allclose(-optimum(load(path, goal="terminal", minimise=True))[0], least, rtol=RTOL)
+    assert_certified(load(path, goal="terminal"), most)
+    assert_certified(load(path, goal="terminal", minimise=True), least, sense=-1)
     assert (most[:12] > least[:12]).all()
 
 
@@ -72,6 +83,7 @@ def test_reachability_of_prism_files(tmp_path):
             ours = sense * optimum(load(name, goal="goal", minimise=sense < 0))[0]
             assert_allclose(ours[:12], theirs[:12], rtol=RTOL)
             assert (theirs[12], ours[12]) == (1.0, 0.0)
+            assert_certified(load(name, goal="goal", minimise=sense < 0), theirs, sense)
 
 
 def test_rewards_of_prism_files(tmp_path):
@@ -93,6 +105,7 @@ def test_rewards_of_prism_files(tmp_path):
     theirs = storm_values(model, 'R=? [F "end"]')
     for name in ("m", "storm"):
         assert_allclose(optimum(load(tmp_path / f"{name}.tra", goal="end"))[0], theirs, rtol=RTOL)
+        assert_certified(load(tmp_path / f"{name}.tra", goal="end"), theirs)
 
 
 def test_frozen_lake_without_discount(tmp_path):
@@ -106,6 +119,7 @@ def test_frozen_lake_without_discount(tmp_path):
     for _ in range(20_000):
         value = (mdp.r + mdp.P @ value).max(axis=1)
     assert_allclose(value[:15], theirs[:15], rtol=RTOL)
+    assert_certified(mdp, theirs)
 
 
 def test_a_file_that_storm_wrote(tmp_path):
