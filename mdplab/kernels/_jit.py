@@ -45,23 +45,14 @@ def _cache_folder(filename: str) -> str:
     return str(_cache_root() / f"numba-{digest}")
 
 
-def _compile(function: Callable, **options: bool) -> Callable:
+def kernel(function: Callable) -> Callable:
+    """Compile a leaf: no Python objects, no global interpreter lock, IEEE arithmetic (never `fastmath`)."""
     if config.DISABLE_JIT:
         return function
     before = config.CACHE_DIR
     try:
         # Numba reads the folder when the decorator runs; what others compile keeps its own place.
         config.CACHE_DIR = before or _cache_folder(function.__code__.co_filename)
-        return numba.njit(cache=True, error_model="numpy", **options)(function)
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     finally:
         config.CACHE_DIR = before
-
-
-def kernel(function: Callable) -> Callable:
-    """Compile a leaf: no Python objects, no global interpreter lock, IEEE arithmetic (never `fastmath`)."""
-    return _compile(function, nogil=True)
-
-
-def parallel_kernel(function: Callable) -> Callable:
-    """Compile a sweep whose outputs are each written by one iteration of `prange`; used by the exact solvers only."""
-    return _compile(function, nogil=True, parallel=True)
