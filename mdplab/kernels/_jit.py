@@ -1,7 +1,7 @@
 """The one way to compile a kernel, and where its machine code is kept.
 
 Numba's cache notices an edit of the file that defines a kernel, but not of another file whose kernels it calls: it then
-returns the old machine code. The cache folder is therefore named by a hash of every file of `mdplab/kernels` and of the
+returns the old machine code. The cache folder is therefore named by a hash of every file under `mdplab/kernels` and of the
 defining file, so that an edit anywhere underneath gives a new folder.
 """
 
@@ -21,7 +21,7 @@ _HERE = Path(__file__).parent
 @cache
 def _leaves_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(_HERE.glob("*.py")):
+    for path in sorted(_HERE.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
