@@ -3,18 +3,58 @@
 from mdplab.models.constrained import ConstrainedMDP
 from mdplab.models.games import MatrixGame, PreferenceGame
 from mdplab.models.mdp import MDP
+from mdplab.models.robust import RobustMDP
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
+from mdplab.models.uncertainty import (
+    BurgBall,
+    Chi2Ball,
+    Contamination,
+    CVaRSet,
+    IntervalSet,
+    KLBall,
+    L1Ball,
+    L2Ball,
+    LinfBall,
+    ModelSet,
+    NoiseSet,
+    SoftChi2,
+    SoftKL,
+    SoftTV,
+    TVBall,
+    UncertaintySet,
+    WassersteinBall,
+    WeightedL1Ball,
+)
 from mdplab.models.validation import check_distribution
 
 __all__ = [
     "MDP",
+    "BurgBall",
+    "CVaRSet",
     "Certificate",
+    "Chi2Ball",
     "ConstrainedMDP",
+    "Contamination",
+    "IntervalSet",
+    "KLBall",
+    "L1Ball",
+    "L2Ball",
+    "LinfBall",
     "MatrixGame",
+    "ModelSet",
+    "NoiseSet",
     "PreferenceGame",
+    "RobustMDP",
+    "SoftChi2",
+    "SoftKL",
+    "SoftTV",
     "Solution",
     "SolverFailure",
+    "TVBall",
     "Trace",
+    "UncertaintySet",
+    "WassersteinBall",
+    "WeightedL1Ball",
     "check_distribution",
     "frozen_array",
     "frozen_mapping",
