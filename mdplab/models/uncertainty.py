@@ -66,7 +66,37 @@ class UncertaintySet:
 
 
 @dataclass(frozen=True, eq=False)
-class Ball(UncertaintySet):
+class _Sized(UncertaintySet):
+    """A set with one number that says how large it is: for all rows, for each state (S,), or for each row (S, A)."""
+
+    size: ClassVar[str] = "radius"
+    most: ClassVar[float] = np.inf
+    open_below: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        value = _checked_numbers(self.size, getattr(self, self.size), 0.0, self.most, self.open_below)
+        object.__setattr__(self, self.size, value)
+
+    def radii(self, S: int, A: int) -> np.ndarray:
+        """The size for each row, (S, A), or for each state, (S,), by the rectangularity."""
+        value = getattr(self, self.size)
+        if self.rectangularity == "s":
+            return np.broadcast_to(value, (S,))
+        return np.broadcast_to(value[:, None] if value.ndim == 1 else value, (S, A))
+
+    def check(self, nominal: MDP) -> None:
+        """ValueError if the size has another shape than the model's states and actions."""
+        S, A = nominal.S, nominal.A
+        allowed = [(), (S,)] + [(S, A)] * (self.rectangularity == "sa")
+        shape = getattr(self, self.size).shape
+        if shape not in allowed:
+            expected = " or ".join("a number" if not one else str(one) for one in allowed)
+            raise ValueError(f"{self.size} has shape {shape}; expected {expected} for S={S}, A={A}")
+
+
+@dataclass(frozen=True, eq=False)
+class Ball(_Sized):
     """Rows at most `radius` away from the nominal row in some distance.
 
     Parameters
@@ -82,35 +112,7 @@ class Ball(UncertaintySet):
         Names the argument, the index and the value.
     """
 
-    most: ClassVar[float] = np.inf
-    open_below: ClassVar[bool] = False
-    size: ClassVar[str] = "radius"
-
     radius: Any
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._put_size()
-
-    def _put_size(self) -> None:
-        value = _checked_numbers(self.size, getattr(self, self.size), 0.0, self.most, self.open_below)
-        object.__setattr__(self, self.size, value)
-
-    def radii(self, S: int, A: int) -> np.ndarray:
-        """The radius of each row, (S, A), or of each state, (S,), by the rectangularity."""
-        value = getattr(self, self.size)
-        if self.rectangularity == "s":
-            return np.broadcast_to(value, (S,))
-        return np.broadcast_to(value[:, None] if value.ndim == 1 else value, (S, A))
-
-    def check(self, nominal: MDP) -> None:
-        """ValueError if the radius has another shape than the model's states and actions."""
-        S, A = nominal.S, nominal.A
-        allowed = [(), (S,)] + [(S, A)] * (self.rectangularity == "sa")
-        shape = getattr(self, self.size).shape
-        if shape not in allowed:
-            expected = " or ".join("a number" if not one else str(one) for one in allowed)
-            raise ValueError(f"{self.size} has shape {shape}; expected {expected} for S={S}, A={A}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +265,7 @@ class Contamination(Ball):
 
 
 @dataclass(frozen=True, eq=False)
-class CVaRSet(Ball):
+class CVaRSet(_Sized):
     """`q <= p / level`: the worst row has the mean of the lowest `level` of the mass (average value at risk).
 
     `level` lies in (0, 1], a number, (S,) or (S, A).
@@ -276,14 +278,7 @@ class CVaRSet(Ball):
     open_below: ClassVar[bool] = True
     size: ClassVar[str] = "level"
 
-    radius: Any = field(default=None, init=False, repr=False)
-    level: Any = None
-
-    def __post_init__(self) -> None:
-        if self.level is None:
-            raise ValueError("level is missing; expected a number in (0, 1]")
-        super().__post_init__()
-        object.__setattr__(self, "radius", self.level)
+    level: Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -359,21 +354,14 @@ class NoiseSet(Ball):
 
 
 @dataclass(frozen=True, eq=False)
-class _Soft(Ball):
+class _Soft(_Sized):
     """Any row, at a price: nature minimises `q . z + temperature * D(q, p)`, `temperature` above 0."""
 
     rectangularities: ClassVar[tuple[str, ...]] = ("sa",)
     open_below: ClassVar[bool] = True
     size: ClassVar[str] = "temperature"
 
-    radius: Any = field(default=None, init=False, repr=False)
-    temperature: Any = None
-
-    def __post_init__(self) -> None:
-        if self.temperature is None:
-            raise ValueError("temperature is missing; expected a number above 0")
-        super().__post_init__()
-        object.__setattr__(self, "radius", self.temperature)
+    temperature: Any
 
 
 @dataclass(frozen=True, eq=False)
