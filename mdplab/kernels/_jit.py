@@ -1,8 +1,8 @@
 """The one way to compile a kernel, and where its machine code is kept.
 
 Numba's cache notices an edit of the file that defines a kernel, but not of another file whose kernels it calls: it then
-returns the old machine code. The cache folder is therefore named by a hash of every file under `mdplab/kernels` and of the
-defining file, so that an edit anywhere underneath gives a new folder.
+returns the old machine code. The cache folder is therefore named by a hash of every file under `mdplab/kernels` and of
+the defining file, so that an edit anywhere underneath gives a new folder.
 """
 
 import hashlib
