@@ -1,0 +1,151 @@
+import numpy as np
+import pytest
+from kernels.robust import programs
+
+from mdplab.kernels.robust import l1
+
+# Sums of at most fifty terms of size one; the programs themselves are good to 1e-10.
+NEAR = 1e-9
+
+
+def part(z, p):
+    return programs.weighted_l1(z, p, np.ones(len(z)))
+
+
+def dual(z, p, radius, sign=-1.0):
+    """max over alpha in z of E min(z, alpha) + sign (alpha - least) radius / 2."""
+    return max(p @ np.minimum(z, alpha) + sign * (alpha - z.min()) * radius / 2 for alpha in z)
+
+
+def test_rows_solve_the_program_and_its_dual():
+    for z, p, fraction, _ in programs.random_rows(301):
+        radius, q = 2 * fraction, np.empty_like(p)
+        value = l1.l1_row(z, p, radius, q)
+        scale = NEAR * (1 + np.abs(z).max())
+        assert abs(value - programs.row(part(z, p), radius)) <= scale
+        assert abs(value - dual(z, p, radius)) <= scale
+        assert value == pytest.approx(q @ z, rel=1e-13)  # the same sum in another order
+        # Feasible: what is taken is given, up to rounding.
+        assert q.min() >= 0 and abs(q.sum() - 1) <= 1e-13 and np.abs(q - p).sum() <= radius + 1e-13
+
+
+def test_the_wrong_side_of_the_dual_would_be_seen():
+    misses = 0
+    for z, p, fraction, _ in programs.random_rows(301):
+        value = l1.l1_row(z, p, 2 * fraction, np.empty_like(p))
+        misses += abs(value - dual(z, p, 2 * fraction, sign=1.0)) > 1e-6
+    assert misses > 80
+
+
+def test_limits():
+    rng = np.random.default_rng([302])
+    z, p = programs.random_row("generic", 20, rng)
+    q = np.empty(20)
+    assert l1.l1_row(z, p, 0.0, q) == pytest.approx(z @ p, rel=1e-14)  # one dot product
+    assert np.array_equal(q, p)
+    assert l1.l1_row(z, p, 2.0, q) == pytest.approx(z.min(), rel=1e-14)  # one dot product
+    values = [l1.l1_row(z, p, radius, q) for radius in np.linspace(0, 2, 50)]
+    assert (np.diff(values) <= 1e-15).all() and (np.diff(values, 2) >= -1e-14).all()  # decreasing and convex
+
+
+def many(key):
+    rng = np.random.default_rng([key])
+    rows = [programs.random_row(kind, n, rng) for n in (2, 7, 30) for kind in programs.KINDS]
+    return rows, np.linspace(0, 2.2, len(rows))
+
+
+def test_ragged_rows_are_the_rows():
+    rows, radius = many(303)
+    z, p, indptr = programs.ragged(rows)
+    value, q = np.full(len(rows), np.nan), np.full(len(z), np.nan)
+    l1.l1_rows(z, p, indptr, radius, 1, len(rows) - 1, value, q)
+    assert np.isnan(value[[0, -1]]).all() and np.isnan(q[:2]).all() and np.isnan(q[indptr[-2] :]).all()
+    for k in range(1, len(rows) - 1):
+        alone = np.empty(len(rows[k][0]))
+        assert value[k] == l1.l1_row(*rows[k], radius[k], alone)
+        assert np.array_equal(q[indptr[k] : indptr[k + 1]], alone)
+
+
+@pytest.mark.parametrize("kind", programs.KINDS)
+def test_rows_that_share_an_objective(kind):
+    rng = np.random.default_rng([304])
+    z = programs.random_row(kind, 37, rng)[0]
+    p = np.array([programs.random_row("zeros", 37, rng)[1] for _ in range(40)])
+    radius, value = np.linspace(0, 2.2, 40), np.empty(40)
+    l1.l1_rows_shared(z, p, radius, 0, 40, value)
+    alone = [l1.l1_row(z, row, eps, np.empty(37)) for row, eps in zip(p, radius)]
+    np.testing.assert_allclose(value, alone, rtol=1e-13, atol=1e-14)  # 37 terms summed in another order
+
+
+def saddle(rows, radius):
+    z, p, indptr = programs.ragged(rows)
+    value, pi, q = np.empty(1), np.empty(len(rows)), np.empty(len(z))
+    l1.l1_states(z, p, indptr, np.array([0, len(rows)]), np.array([radius]), 0, 1, value, pi, q)
+    answer, best = np.empty(1), np.empty(len(z))
+    l1.l1_responses(pi, z, p, indptr, np.array([0, len(rows)]), np.array([radius]), 0, 1, answer, best)
+    return value[0], pi, q, indptr, answer[0], best
+
+
+def test_states_are_saddle_points():
+    mixed = 0
+    for rows, fraction, _ in programs.random_states(305, count=200):
+        radius = 2 * fraction
+        value, pi, q, indptr, answer, best = saddle(rows, radius)
+        scale = NEAR * (1 + max(np.abs(z).max() for z, _ in rows))
+        assert abs(value - programs.saddle([part(z, p) for z, p in rows], radius)) <= scale
+        assert pi.min() >= 0 and abs(pi.sum() - 1) <= 1e-12
+        assert abs(answer - value) <= scale
+        mixed += pi.max() < 0.99
+        for kernel in (q, best):
+            spent = 0.0
+            for a, (_, p) in enumerate(rows):
+                cut = kernel[indptr[a] : indptr[a + 1]]
+                assert cut.min() >= 0 and abs(cut.sum() - 1) <= 1e-13
+                spent += np.abs(cut - p).sum()
+            assert spent <= radius + 1e-12  # some fifty roundings
+        # Against nature's row no action is worth more, and the policy's worst kernel gives what was said.
+        worth = [z @ q[indptr[a] : indptr[a + 1]] for a, (z, _) in enumerate(rows)]
+        assert abs(max(worth) - value) <= scale
+        given = sum(pi[a] * (z @ best[indptr[a] : indptr[a + 1]]) for a, (z, _) in enumerate(rows))
+        assert abs(given - answer) <= scale
+    # The test would be idle if few policies were mixed.
+    assert mixed > 30
+
+
+def test_responses_solve_the_program():
+    for rows, fraction, rng in programs.random_states(306):
+        pi = rng.dirichlet(np.ones(len(rows))) * (rng.random(len(rows)) < 0.8)
+        z, p, indptr = programs.ragged(rows)
+        value, q = np.empty(1), np.empty(len(z))
+        radius = np.array([2 * fraction])
+        l1.l1_responses(pi, z, p, indptr, np.array([0, len(rows)]), radius, 0, 1, value, q)
+        exact = programs.response([part(*row) for row in rows], pi, radius[0])
+        assert abs(value[0] - exact) <= NEAR * (1 + np.abs(z).max())
+
+
+def test_one_action_is_a_row():
+    for z, p, fraction, _ in programs.random_rows(307, count=60):
+        q = np.empty_like(p)
+        value, pi, *_ = saddle([(z, p)], 2 * fraction)
+        assert pi.tolist() == [1.0]
+        assert abs(value - l1.l1_row(z, p, 2 * fraction, q)) <= 1e-10  # ties are 1e-11 apart
+
+
+def test_no_deterministic_policy_attains_the_saddle():
+    rows = [(np.array([1.0, 0.0]), np.array([1.0, 0.0]))] * 2
+    value, pi, *_ = saddle(rows, 1.0)
+    # Nature can spoil either action by a half, or both by a quarter.
+    assert value == pytest.approx(0.75, abs=1e-15)  # dyadic numbers
+    assert pi.tolist() == [0.5, 0.5]
+    deterministic = max(l1.l1_row(z, p, 1.0, np.empty(2)) for z, p in rows)
+    assert deterministic == 0.5
+
+
+def test_near_ties_do_not_eat_the_budget():
+    # Moving mass between entries that differ by rounding would cost all of the first action's knots.
+    flat = (np.array([1.0, 1.0 + 2e-16, 1.0 - 1e-16]), np.array([0.2, 0.5, 0.3]))
+    steep = (np.array([3.0, 1.0 - 1e-16]), np.array([1.0, 0.0]))
+    value, pi, q, _, answer, _ = saddle([flat, steep], 0.5)
+    assert value == pytest.approx(2.5, abs=1e-15)  # dyadic numbers
+    assert pi.tolist() == [0.0, 1.0] and answer == value
+    assert np.array_equal(q[:3], flat[1])
