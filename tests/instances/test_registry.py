@@ -31,7 +31,7 @@ def test_arguments_override_the_example_sizes():
     ("name", "arguments", "message"),
     [
         ("river_swim", {}, "unknown instance 'river_swim'; nearest: riverswim"),
-        ("zzz", {}, "there are azar_hard, chain|there are chain"),
+        ("zzz", {}, "there are azar_hard, backlog_inventory"),
         ("garnet", {}, "needs rng"),
         ("chain", {"length": 3}, "instance 'chain': .*unexpected keyword argument 'length'"),
     ],
