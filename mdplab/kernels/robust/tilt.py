@@ -1,0 +1,415 @@
+"""Worst cases over the balls of a divergence, through the path of its regularised minimisers.
+
+For D one of KL(q||p), Burg's KL(p||q), chi-square and ||q - p||^2, the row q(beta) = argmin beta q.z + D(q, p) has mean
+M = q.z falling and divergence D rising in beta, with dD = -beta dM. All that is asked of these sets is a root on that path:
+
+- a row's ball: D(beta) = radius; nature's answer to a policy: sum_a D_a(pi_a mu) = radius, in the one multiplier mu;
+- an s-rectangular state: sum_a D_a(beta_a) = radius, where M_a(beta_a) = u for every action with p_a.z_a > u. The value
+  is u, and the agent's optimal policy is proportional to the multipliers beta_a (in the units of z).
+
+Rows are ragged: row k is `indptr[k]:indptr[k+1]`. Objectives are shifted by their minimum and divided by their spread.
+Divergences are computed without cancellation, so that a radius of 1e-20 still moves the value by the right 1e-10.
+
+Source: our specification of the inner problems, A.1.4-A.1.7 and A.2; the path form is derived here.
+"""
+
+import numpy as np
+
+from mdplab.kernels._jit import kernel
+
+# Of NumPy's type, so that Numba compiles each kernel once and not anew for each literal.
+KL, BURG, CHI2, L2 = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
+
+# A row whose spread is below this, relative to 1 + |min|, is constant: what is left is rounding of the solve before.
+# Values are 1-Lipschitz in z, so that the answer is off by no more than this.
+_TIE = 1e-13
+# Newton's steps end here: a few roundings of a double.
+_EPS = 4e-16
+_MAX_STEPS = 200
+# Past this multiplier of a unit spread the row is its floor to every digit.
+_MAX_BETA = 1e40
+
+
+@kernel
+def prepare(kind, z, p, out_y):
+    """Shifted and scaled objective out_y (n,) in [0, 1] over the entries that may carry mass: (min, spread, p.y)."""
+    low, high = np.inf, -np.inf
+    for i in range(z.size):
+        if p[i] > 0.0 or kind == BURG or kind == L2:
+            low = min(low, z[i])
+            high = max(high, z[i])
+    spread = high - low
+    if spread <= _TIE * (1.0 + abs(low)):
+        out_y[:] = 0.0
+        return low, 0.0, 0.0
+    mean = 0.0
+    for i in range(z.size):
+        out_y[i] = (z[i] - low) / spread if p[i] > 0.0 or kind == BURG or kind == L2 else 0.0
+        mean += p[i] * out_y[i]
+    return low, spread, mean
+
+
+@kernel
+def _moments(weight, y):
+    """Mass, mean and centred second moment (not divided by the mass) of y (n,) under the entries of weight (n,) > 0."""
+    mass, mean, second = 0.0, 0.0, 0.0
+    for i in range(y.size):
+        if weight[i] > 0.0:
+            mass += weight[i]
+            mean += weight[i] * y[i]
+    mean /= mass
+    for i in range(y.size):
+        if weight[i] > 0.0:
+            second += weight[i] * (y[i] - mean) ** 2
+    return mass, mean, second
+
+
+@kernel
+def _tilt_kl(y, p, beta, out_q):
+    """q proportional to p exp(-beta y): (M, D, -dM/dbeta)."""
+    _, centre, _ = _moments(p, y)
+    if beta * centre > 1.0:
+        centre = 0.0
+    # With x = -beta (y - centre), E_p x = 0: log E e^x = log1p(E(e^x - 1 - x)) keeps the digits of a small divergence.
+    linear, growth, first = 0.0, 0.0, 0.0
+    for i in range(y.size):
+        if p[i] > 0.0:
+            x = -beta * (y[i] - centre)
+            e = np.expm1(x)
+            linear += p[i] * x
+            growth += p[i] * (e - x if centre > 0.0 else e)
+            first += p[i] * x * (e if centre > 0.0 else e + 1.0)
+            out_q[i] = p[i] * (e + 1.0)
+        else:
+            out_q[i] = 0.0
+    mass = 0.0
+    for i in range(y.size):
+        mass += out_q[i]
+    divergence = first / mass - (np.log1p(growth) if centre > 0.0 else np.log(mass))
+    for i in range(y.size):
+        out_q[i] /= mass
+    _, mean, second = _moments(out_q, y)
+    return mean, max(divergence, 0.0), second
+
+
+@kernel
+def _tilt_burg(y, p, beta, out_q):
+    """q = p / (w + beta y), w >= 0 for a mass of 1; where w = 0 the rest goes to a minimiser: (M, D, -dM/dbeta)."""
+    lowest, tied, mean, inverse = np.inf, 0.0, 0.0, 0.0
+    for i in range(y.size):
+        if p[i] > 0.0:
+            lowest = min(lowest, y[i])
+            mean += p[i] * y[i]
+            if y[i] == 0.0:
+                tied += p[i]
+            else:
+                inverse += p[i] / (beta * y[i])
+    w = 0.0
+    if lowest == 0.0 or inverse > 1.0:
+        # 1 / sum p / (w + beta y) is concave and rising in w: Newton from the left cannot overshoot.
+        w = max(1.0 - beta * mean, tied)
+        for _ in range(_MAX_STEPS):
+            defect, slope, total = 0.0, 0.0, 0.0
+            for i in range(y.size):
+                if p[i] > 0.0:
+                    x = (w - 1.0) + beta * y[i]
+                    q = p[i] / (w + beta * y[i])
+                    defect -= q * x
+                    total += q
+                    slope += q * q / p[i]
+            step = total * defect / slope
+            if not step > _EPS * w:
+                break
+            w += step
+    divergence, mass = 0.0, 0.0
+    weight, centre = 0.0, 0.0
+    for i in range(y.size):
+        out_q[i] = 0.0
+        if p[i] > 0.0:
+            s = w + beta * y[i]
+            x = (w - 1.0) + beta * y[i]
+            out_q[i] = p[i] / s
+            mass += out_q[i]
+            # sum p x / (1 + x) = 0 unless mass has left the support, and leaves no cancellation.
+            divergence += p[i] * (np.log1p(x) - x / s if w > 0.0 else np.log(s))
+            weight += out_q[i] / s
+            centre += out_q[i] / s * y[i]
+    # Where w = 0 the minimiser absorbs the mass, and w does not answer to beta.
+    centre = centre / weight if w > 0.0 else 0.0
+    value, second = 0.0, 0.0
+    for i in range(y.size):
+        if p[i] > 0.0:
+            value += out_q[i] * y[i]
+            second += out_q[i] / (w + beta * y[i]) * (y[i] - centre) ** 2
+    if w == 0.0:
+        out_q[np.argmin(y)] += max(1.0 - mass, 0.0)
+    return value, max(divergence, 0.0), second
+
+
+@kernel
+def _tilt_chi2(y, p, beta, out_q):
+    """q = p (c - y)_+ beta / 2; entries above c leave until none is left to leave: (M, D, -dM/dbeta)."""
+    out_q[:] = p
+    gone = 0.0
+    while True:
+        mass, mean, second = _moments(out_q, y)
+        c = mean + 2.0 / (beta * mass)
+        left = False
+        for i in range(y.size):
+            if out_q[i] > 0.0 and y[i] >= c:
+                gone += p[i]
+                out_q[i] = 0.0
+                left = True
+        if not left:
+            break
+    for i in range(y.size):
+        if out_q[i] > 0.0:
+            out_q[i] = p[i] * (1.0 / mass + 0.5 * beta * (mean - y[i]))
+    return mean - 0.5 * beta * second, gone / mass + 0.25 * beta * beta * second, 0.5 * second
+
+
+@kernel
+def _tilt_l2(y, p, beta, out_q):
+    """Projection of p - beta y / 2 on the simplex; negative entries leave until none does: (M, D, -dM/dbeta)."""
+    out_q[:] = 1.0
+    gone, squares = 0.0, 0.0
+    while True:
+        count, mean, second = _moments(out_q, y)
+        left = False
+        for i in range(y.size):
+            if out_q[i] > 0.0 and p[i] + gone / count < 0.5 * beta * (y[i] - mean):
+                out_q[i] = 0.0
+                left = True
+        if not left:
+            break
+        gone, squares = 0.0, 0.0
+        for i in range(y.size):
+            if out_q[i] == 0.0:
+                gone += p[i]
+                squares += p[i] * p[i]
+    value = 0.0
+    for i in range(y.size):
+        if out_q[i] > 0.0:
+            out_q[i] = p[i] + gone / count - 0.5 * beta * (y[i] - mean)
+            value += out_q[i] * y[i]
+    return value, gone * gone / count + squares + 0.25 * beta * beta * second, 0.5 * second
+
+
+@kernel
+def tilt(kind, y, p, beta, out_q):
+    """out_q (n,) = argmin beta q.y + D(q, p) for y (n,) in [0, 1]: (q.y, D(q, p), -d(q.y)/dbeta)."""
+    if beta <= 0.0:
+        if kind == L2:
+            out_q[:] = 1.0
+            _, _, second = _moments(out_q, y)
+        else:
+            _, _, second = _moments(p, y)
+        out_q[:] = p
+        mean = 0.0
+        for i in range(y.size):
+            mean += p[i] * y[i]
+        return mean, 0.0, second if kind == KL or kind == BURG else 0.5 * second
+    if kind == KL:
+        return _tilt_kl(y, p, beta, out_q)
+    if kind == BURG:
+        return _tilt_burg(y, p, beta, out_q)
+    if kind == CHI2:
+        return _tilt_chi2(y, p, beta, out_q)
+    return _tilt_l2(y, p, beta, out_q)
+
+
+@kernel
+def floor(kind, y, p, mean, out_q):
+    """Least divergence with q.y = 0, and the closest such row out_q (n,); infinite where 0 is never reached."""
+    out_q[:] = p
+    if mean <= 0.0:
+        return 0.0
+    tied, gone, squares, count = 0.0, 0.0, 0.0, 0
+    for i in range(y.size):
+        if y[i] == 0.0:
+            tied += p[i]
+            count += 1
+        else:
+            gone += p[i]
+            squares += p[i] * p[i]
+    if kind == BURG:
+        return np.inf
+    for i in range(y.size):
+        if y[i] > 0.0:
+            out_q[i] = 0.0
+        elif kind == L2:
+            out_q[i] = p[i] + gone / count
+        else:
+            out_q[i] = p[i] / tied
+    if kind == L2:
+        return gone * gone / count + squares
+    return gone / tied if kind == CHI2 else -np.log(tied)
+
+
+@kernel
+def respond(kind, pi, z, p, indptr, radius, out_q):
+    """Nature's answer to pi (A,) in one state, rows z, p, out_q (nnz,): min sum_a pi_a q_a.z_a, sum_a D_a <= radius."""
+    num = pi.size
+    # Fresh copies, so that what is called below is compiled once, for read-only models and scratch alike.
+    nominal, at = p.copy(), indptr - indptr[0]
+    y = np.empty(z.size)
+    weight = np.zeros(num)
+    means = np.zeros(num)
+    reach = 0.0
+    for a in range(num):
+        i, j = at[a], at[a + 1]
+        _, spread, means[a] = prepare(kind, z[i:j], nominal[i:j], y[i:j])
+        out_q[i:j] = p[i:j]
+        if pi[a] > 0.0 and means[a] > 0.0:
+            weight[a] = pi[a] * spread
+            if radius > 0.0:
+                reach += floor(kind, y[i:j], nominal[i:j], means[a], out_q[i:j])
+    if radius > 0.0 and reach > radius:
+        _split(kind, weight / np.max(weight), y, nominal, at, radius, out_q)
+    value = 0.0
+    for a in range(num):
+        for i in range(at[a], at[a + 1]):
+            value += pi[a] * out_q[i] * z[i]
+    return value
+
+
+@kernel
+def _split(kind, weight, y, p, at, radius, out_q):
+    """The multiplier mu at which the rows of weight (A,) > 0, tilted by mu weight_a, have divergences of sum radius."""
+    second = 0.0
+    for a in range(weight.size):
+        if weight[a] > 0.0:
+            i, j = at[a], at[a + 1]
+            second += weight[a] ** 2 * tilt(kind, y[i:j], p[i:j], 0.0, out_q[i:j])[2]
+    # Near the nominal row the divergence is mu^2 second / 2; Newton's method runs on its logarithm against log mu.
+    mu = min(np.sqrt(2.0 * radius / second), _MAX_BETA)
+    low, high = 0.0, np.inf
+    for step in range(_MAX_STEPS):
+        total, slope = 0.0, 0.0
+        for a in range(weight.size):
+            if weight[a] > 0.0:
+                i, j = at[a], at[a + 1]
+                _, divergence, second = tilt(kind, y[i:j], p[i:j], mu * weight[a], out_q[i:j])
+                total += divergence
+                slope += second * (mu * weight[a]) ** 2
+        if abs(total - radius) <= _EPS * radius:
+            break
+        if total <= radius:
+            low = mu
+        else:
+            high = mu
+        nearby = np.inf
+        if total > 0.0 and slope > 0.0:
+            nearby = mu * np.exp(min(np.log1p((radius - total) / total) * total / slope, 3.0))
+        if not low < nearby < high or step % 8 == 7:
+            nearby = 10.0 * low if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.1 * high)
+        if abs(nearby - mu) <= _EPS * mu or nearby > _MAX_BETA:
+            break
+        mu = nearby
+
+
+@kernel
+def _descend(kind, y, p, target, mean, beta, out_q):
+    """The least divergence with q.y <= target, 0 < target < mean, from the guess beta: (D, multiplier)."""
+    low, high = 0.0, np.inf
+    value, divergence, second = tilt(kind, y, p, beta, out_q)
+    for step in range(_MAX_STEPS):
+        if abs(value - target) <= _EPS * target:
+            break
+        if value > target:
+            low = beta
+        else:
+            high = beta
+        # The means of chi-square and L2 are piecewise linear and convex in beta; the others fall as exponentials or powers.
+        nearby = np.inf
+        if second > 0.0 and value > 0.0:
+            drop = value - target if kind == CHI2 or kind == L2 else value * np.log(value / target)
+            nearby = beta + drop / second
+        if not low < nearby < high or step % 8 == 7:
+            nearby = 4.0 * low + 1.0 if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.25 * high)
+        if abs(nearby - beta) <= _EPS * beta or nearby > _MAX_BETA:
+            break
+        beta = nearby
+        value, divergence, second = tilt(kind, y, p, beta, out_q)
+    # dD = -beta dM: what the last rounding of the mean leaves is put right to second order.
+    return max(divergence + beta * (value - target), 0.0), beta
+
+
+@kernel
+def balance(kind, z, p, indptr, radius, out_pi, out_q):
+    """max over pi (A,), min over rows with sum_a D_a <= radius, of sum_a pi_a q_a.z_a; the rows z, p (nnz,) of one state."""
+    num = out_pi.size
+    nominal, at = p.copy(), indptr - indptr[0]
+    y = np.empty(z.size)
+    low, spread, mean, beta = np.empty(num), np.empty(num), np.empty(num), np.zeros(num)
+    for a in range(num):
+        i, j = at[a], at[a + 1]
+        low[a], spread[a], mean[a] = prepare(kind, z[i:j], nominal[i:j], y[i:j])
+    bottom = np.max(low)
+    top = np.argmax(low + spread * mean)
+    height = low[top] - bottom + spread[top] * mean[top]
+    out_q[:] = p
+    out_pi[:] = 0.0
+    if radius <= 0.0 or height <= 0.0:
+        out_pi[top] = 1.0
+        return bottom + height
+    if _demand(kind, y, nominal, at, low - bottom, spread, mean, 0.0, beta, out_q) <= radius:
+        out_pi[np.argmax(low)] = 1.0
+        return bottom
+    i, j = at[top], at[top + 1]
+    second = tilt(kind, y[i:j], nominal[i:j], 0.0, out_q[i:j])[2]
+    # The root of the demand is close to linear in u near the top, where the demand is a sum of squares.
+    left, right = 0.0, height
+    u = height - spread[top] * np.sqrt(2.0 * radius * second)
+    if not left < u < right:
+        u = 0.5 * height
+    beta[:] = 0.0
+    for step in range(_MAX_STEPS):
+        total = _demand(kind, y, nominal, at, low - bottom, spread, mean, u, beta, out_q)
+        if abs(total - radius) <= _EPS * radius:
+            break
+        if total > radius:
+            left = u
+        else:
+            right = u
+        slope = 0.0
+        for a in range(num):
+            if beta[a] > 0.0:
+                slope += beta[a] / spread[a]
+        nearby = -1.0
+        if slope > 0.0 and total > 0.0:
+            nearby = u + 2.0 * np.sqrt(total) * (np.sqrt(total) - np.sqrt(radius)) / slope
+        if not left < nearby < right or step % 8 == 7:
+            nearby = 0.5 * (left + right)
+        if abs(nearby - u) <= _EPS * u:
+            break
+        u = nearby
+    total = 0.0
+    for a in range(num):
+        if beta[a] > 0.0:
+            out_pi[a] = beta[a] / spread[a]
+            total += out_pi[a]
+    if total > 0.0:
+        out_pi /= total
+    else:
+        out_pi[top] = 1.0
+    return bottom + u
+
+
+@kernel
+def _demand(kind, y, p, at, low, spread, mean, u, beta, out_q):
+    """sum_a of the least D_a with q_a.z_a <= u; the multipliers beta (A,) are guesses on entry, results on return."""
+    total = 0.0
+    for a in range(low.size):
+        i, j = at[a], at[a + 1]
+        target = (u - low[a]) / spread[a] if spread[a] > 0.0 else np.inf
+        if target >= mean[a]:
+            out_q[i:j] = p[i:j]
+            beta[a] = 0.0
+        elif target <= 0.0:
+            total += floor(kind, y[i:j], p[i:j], mean[a], out_q[i:j])
+            beta[a] = np.inf
+        else:
+            divergence, beta[a] = _descend(kind, y[i:j], p[i:j], target, mean[a], beta[a], out_q[i:j])
+            total += divergence
+    return total
