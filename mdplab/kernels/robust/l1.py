@@ -76,28 +76,22 @@ def l1_rows_shared(z, p, radius, start, stop, out_value):
     saving = np.empty(S)
     for i in range(S):
         saving[i] = z[order[i]] - least
-    for k in range(start, stop):
-        # Four partial sums: one chain of additions would wait for each.
-        e0, e1, e2, e3 = 0.0, 0.0, 0.0, 0.0
-        t = 0
-        while t + 4 <= S:
-            e0 += p[k, t] * z[t]
-            e1 += p[k, t + 1] * z[t + 1]
-            e2 += p[k, t + 2] * z[t + 2]
-            e3 += p[k, t + 3] * z[t + 3]
-            t += 4
-        while t < S:
-            e0 += p[k, t] * z[t]
-            t += 1
-        left = 0.5 * radius[k]
-        gain = 0.0
-        i = S - 1
-        while left > 0.0 and saving[i] > 0.0:
-            give = min(left, p[k, order[i]])
-            gain += give * saving[i]
-            left -= give
-            i -= 1
-        out_value[k] = ((e0 + e1) + (e2 + e3)) - gain
+    # The product in blocks that stay in cache for the second look.
+    block = max(1, 32768 // S)
+    for begin in range(start, stop, block):
+        end = min(begin + block, stop)
+        np.dot(p[begin:end], z, out_value[begin:end])
+        for k in range(begin, end):
+            left = 0.5 * radius[k]
+            gain = 0.0
+            i = S - 1
+            give = p[k, order[i]]
+            while give < left and saving[i] > 0.0:
+                gain += give * saving[i]
+                left -= give
+                i -= 1
+                give = p[k, order[i]]
+            out_value[k] -= gain + left * saving[i]
 
 
 @kernel
