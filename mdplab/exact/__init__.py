@@ -8,6 +8,14 @@ from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, val
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
 from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
+from mdplab.exact.robust import (
+    partial_policy_iteration,
+    residual_conditioned_policy_iteration,
+    robust_modified_policy_iteration,
+    robust_policy_evaluation,
+    robust_policy_iteration,
+    robust_value_iteration,
+)
 from mdplab.exact.soft import soft_policy_iteration, soft_value_iteration
 from mdplab.exact.solve import solve
 from mdplab.exact.stochastic_shortest_path import stochastic_shortest_path
@@ -24,9 +32,15 @@ __all__ = [
     "linear_programming",
     "modified_policy_iteration",
     "occupancy_measure",
+    "partial_policy_iteration",
     "policy_evaluation",
     "policy_iteration",
     "q_values",
+    "residual_conditioned_policy_iteration",
+    "robust_modified_policy_iteration",
+    "robust_policy_evaluation",
+    "robust_policy_iteration",
+    "robust_value_iteration",
     "soft_policy_iteration",
     "soft_value_iteration",
     "solve",

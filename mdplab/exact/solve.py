@@ -16,7 +16,7 @@ from mdplab.exact.bracket import Bracket
 from mdplab.exact.discounted import finish, first_value, swept_in_order, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
-from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, Solution, SolverFailure
+from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, RobustMDP, Solution, SolverFailure
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
 _METHODS = {
@@ -32,6 +32,14 @@ _METHODS = {
     "constrained_mdp": "mdplab.exact.constrained",
     "nash_equilibrium": "mdplab.exact.games",
 }
+_ROBUST = (
+    "residual_conditioned_policy_iteration",
+    "partial_policy_iteration",
+    "robust_policy_iteration",
+    "robust_modified_policy_iteration",
+    "robust_value_iteration",
+)
+_METHODS |= dict.fromkeys(_ROBUST, "mdplab.exact.robust")
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
 # Sweeps of a policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
@@ -51,7 +59,7 @@ def solve(
     ----------
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
-        `PreferenceGame` or a zero-sum `MatrixGame`.
+        `PreferenceGame` or a zero-sum `MatrixGame`; a `RobustMDP`.
     tol
         Certified error, `> 0`.
     method
@@ -88,13 +96,15 @@ def solve(
             raise ValueError(f"{asked}; a {type(problem).__name__} is solved by {name}")
         solution = _solver(name)(problem, tol=tol)
         return dataclasses.replace(solution, reason=f"{name} is the solver of a {type(problem).__name__}")
+    if isinstance(problem, RobustMDP):
+        return _solve_robust(problem, tol, method, criterion, progress)
     if not isinstance(problem, MDP):
-        expected = "an MDP, a ConstrainedMDP, a PreferenceGame or a MatrixGame"
+        expected = "an MDP, a ConstrainedMDP, a PreferenceGame, a MatrixGame or a RobustMDP"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
-    if method != "auto" and method not in [*_METHODS]:
-        raise ValueError(f"method is {method!r}; expected 'auto' or one of {sorted(_METHODS)}")
+    if method != "auto" and (method not in _METHODS or method in _ROBUST):
+        raise ValueError(f"method is {method!r}; expected 'auto' or one of {sorted(_METHODS.keys() - {*_ROBUST})}")
     if method != "auto":
         return _solver(method)(problem, tol=tol)
     if criterion == "auto":
@@ -112,6 +122,31 @@ def solve(
 
 def _solver(name: str) -> Callable[..., Solution]:
     return getattr(import_module(_METHODS[name]), name)
+
+
+def _solve_robust(problem: RobustMDP, tol: float, method: str, criterion: str, progress: bool) -> Solution:
+    """Safeguarded Newton steps, which few problems make long; then what never solves a linear system."""
+    if criterion not in ("auto", "discounted"):
+        raise ValueError(f"criterion is {criterion!r}; a RobustMDP is discounted")
+    if method not in ("auto", *_ROBUST):
+        raise ValueError(f"method is {method!r}; a RobustMDP is solved by 'auto' or one of {sorted(_ROBUST)}")
+    if method != "auto":
+        return _solver(method)(problem, tol=tol, progress=progress)
+    plan = (
+        (_ROBUST[0], "the fewest robust backups: Newton steps, each checked to contract the residual"),
+        (_ROBUST[3], "sweeps that need no linear system"),
+    )
+    trouble: list[str] = []
+    for name, reason in plan:
+        try:
+            solution = _solver(name)(problem, tol=tol, progress=progress)
+        except SolverFailure as error:
+            trouble.append(str(error))
+            if "least that can be certified" in str(error):
+                break
+            continue
+        return dataclasses.replace(solution, reason="; ".join([f"{name}: {reason}", *trouble]))
+    raise SolverFailure("; ".join(trouble))
 
 
 def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:
