@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from kernels.robust import programs
+from kernels.robust import programs, saddles
 
 from mdplab.kernels.robust import l1
-
-# Sums of at most fifty terms of size one; the programs themselves are good to 1e-10.
-NEAR = 1e-9
 
 
 def part(z, p):
@@ -21,7 +18,7 @@ def test_rows_solve_the_program_and_its_dual():
     for z, p, fraction, _ in programs.random_rows(301):
         radius, q = 2 * fraction, np.empty_like(p)
         value = l1.l1_row(z, p, radius, q)
-        scale = NEAR * (1 + np.abs(z).max())
+        scale = saddles.NEAR * (1 + np.abs(z).max())
         assert abs(value - programs.row(part(z, p), radius)) <= scale
         assert abs(value - dual(z, p, radius)) <= scale
         assert value == pytest.approx(q @ z, rel=1e-13)  # the same sum in another order
@@ -77,63 +74,33 @@ def test_rows_that_share_an_objective(kind):
     np.testing.assert_allclose(value, alone, rtol=1e-13, atol=1e-14)  # 37 terms summed in another order
 
 
-def saddle(rows, radius):
-    z, p, indptr = programs.ragged(rows)
-    value, pi, q = np.empty(1), np.empty(len(rows)), np.empty(len(z))
-    l1.l1_states(z, p, indptr, np.array([0, len(rows)]), np.array([radius]), 0, 1, value, pi, q)
-    answer, best = np.empty(1), np.empty(len(z))
-    l1.l1_responses(pi, z, p, indptr, np.array([0, len(rows)]), np.array([radius]), 0, 1, answer, best)
-    return value[0], pi, q, indptr, answer[0], best
+def price(a, p, q):
+    return np.abs(q - p).sum()
 
 
 def test_states_are_saddle_points():
     mixed = 0
-    for rows, fraction, _ in programs.random_states(305, count=200):
-        radius = 2 * fraction
-        value, pi, q, indptr, answer, best = saddle(rows, radius)
-        scale = NEAR * (1 + max(np.abs(z).max() for z, _ in rows))
-        assert abs(value - programs.saddle([part(z, p) for z, p in rows], radius)) <= scale
-        assert pi.min() >= 0 and abs(pi.sum() - 1) <= 1e-12
-        assert abs(answer - value) <= scale
+    for rows, fraction, rng in programs.random_states(305, count=200):
+        parts, radius = [part(*row) for row in rows], 2 * fraction
+        pi = saddles.check_saddle(l1.l1_states, l1.l1_responses, rows, (), radius, parts, price)
         mixed += pi.max() < 0.99
-        for kernel in (q, best):
-            spent = 0.0
-            for a, (_, p) in enumerate(rows):
-                cut = kernel[indptr[a] : indptr[a + 1]]
-                assert cut.min() >= 0 and abs(cut.sum() - 1) <= 1e-13
-                spent += np.abs(cut - p).sum()
-            assert spent <= radius + 1e-12  # some fifty roundings
-        # Against nature's row no action is worth more, and the policy's worst kernel gives what was said.
-        worth = [z @ q[indptr[a] : indptr[a + 1]] for a, (z, _) in enumerate(rows)]
-        assert abs(max(worth) - value) <= scale
-        given = sum(pi[a] * (z @ best[indptr[a] : indptr[a + 1]]) for a, (z, _) in enumerate(rows))
-        assert abs(given - answer) <= scale
+        weights = rng.dirichlet(np.ones(len(rows))) * (rng.random(len(rows)) < 0.8)
+        saddles.check_response(l1.l1_responses, weights, rows, (), radius, parts)
     # The test would be idle if few policies were mixed.
     assert mixed > 30
-
-
-def test_responses_solve_the_program():
-    for rows, fraction, rng in programs.random_states(306):
-        pi = rng.dirichlet(np.ones(len(rows))) * (rng.random(len(rows)) < 0.8)
-        z, p, indptr = programs.ragged(rows)
-        value, q = np.empty(1), np.empty(len(z))
-        radius = np.array([2 * fraction])
-        l1.l1_responses(pi, z, p, indptr, np.array([0, len(rows)]), radius, 0, 1, value, q)
-        exact = programs.response([part(*row) for row in rows], pi, radius[0])
-        assert abs(value[0] - exact) <= NEAR * (1 + np.abs(z).max())
 
 
 def test_one_action_is_a_row():
     for z, p, fraction, _ in programs.random_rows(307, count=60):
         q = np.empty_like(p)
-        value, pi, *_ = saddle([(z, p)], 2 * fraction)
+        value, pi, _ = saddles.state(l1.l1_states, [(z, p)], (), 2 * fraction)
         assert pi.tolist() == [1.0]
-        assert abs(value - l1.l1_row(z, p, 2 * fraction, q)) <= 1e-10  # ties are 1e-11 apart
+        assert abs(value - l1.l1_row(z, p, 2 * fraction, q)) <= 1e-11 * (1 + np.abs(z).max())
 
 
 def test_no_deterministic_policy_attains_the_saddle():
     rows = [(np.array([1.0, 0.0]), np.array([1.0, 0.0]))] * 2
-    value, pi, *_ = saddle(rows, 1.0)
+    value, pi, _ = saddles.state(l1.l1_states, rows, (), 1.0)
     # Nature can spoil either action by a half, or both by a quarter.
     assert value == pytest.approx(0.75, abs=1e-15)  # dyadic numbers
     assert pi.tolist() == [0.5, 0.5]
@@ -145,7 +112,7 @@ def test_near_ties_do_not_eat_the_budget():
     # Moving mass between entries that differ by rounding would cost all of the first action's knots.
     flat = (np.array([1.0, 1.0 + 2e-16, 1.0 - 1e-16]), np.array([0.2, 0.5, 0.3]))
     steep = (np.array([3.0, 1.0 - 1e-16]), np.array([1.0, 0.0]))
-    value, pi, q, _, answer, _ = saddle([flat, steep], 0.5)
+    value, pi, kernel = saddles.state(l1.l1_states, [flat, steep], (), 0.5)
     assert value == pytest.approx(2.5, abs=1e-15)  # dyadic numbers
-    assert pi.tolist() == [0.0, 1.0] and answer == value
-    assert np.array_equal(q[:3], flat[1])
+    assert pi.tolist() == [0.0, 1.0]
+    assert np.array_equal(kernel[0], flat[1])
