@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdplab.algorithms.robust.nature import linear_value, nominal_kernel, objective, robust_evaluation
+from mdplab.algorithms.robust.nature import first_kernel, linear_value, nominal_kernel, objective, robust_evaluation
 from mdplab.algorithms.robust.projection import project_l1_ball, project_row_balls, project_rows
 from mdplab.instances.robust_suite import TiltedFamily
 from mdplab.models import L1Ball, RobustMDP, Trace, TVBall
@@ -111,7 +111,7 @@ def drpg(
     actions = problem.nominal.actions
     pi = actions / actions.sum(axis=1, keepdims=True) if pi0 is None else np.array(pi0, dtype=np.float64)
     decay = problem.gamma if decay is None else decay
-    kernel = nominal_kernel(problem)
+    kernel = first_kernel(problem)
     rows = {"pi": [], "objective": [], "gap": [], "solves": []}
     for t in range(num_iters + 1):
         if inner == "exact":

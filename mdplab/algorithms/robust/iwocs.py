@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdplab.algorithms.robust.nature import linear_value, nominal_kernel, objective, robust_evaluation
+from mdplab.algorithms.robust.nature import first_kernel, linear_value, objective, robust_evaluation
 from mdplab.models import ModelSet, RobustMDP
 
 
@@ -65,7 +65,7 @@ def iwocs(
     start : int
         The state s0 at which worst cases are judged.
     first : array (S, A, S), optional
-        T_0; the nominal kernel by default.
+        T_0, in the set; the first model, or the nominal kernel of a ball, by default.
     tol
         Width at which the bracket counts as closed, at least 0, relative to 1 + the largest value.
     max_models
@@ -95,7 +95,7 @@ def iwocs(
         raise ValueError(f"static is True and uncertainty {one.name!r}; expected 'models'")
     if max_models < 1:
         raise ValueError(f"max_models is {max_models}; expected at least 1")
-    kernel = nominal_kernel(problem) if first is None else np.asarray(first, dtype=np.float64)
+    kernel = first_kernel(problem) if first is None else np.asarray(first, dtype=np.float64)
     q, solved, lower, upper = np.full((problem.S, problem.A), np.inf), [], [], []
     available = problem.nominal.actions
     while True:

@@ -47,6 +47,12 @@ def nominal_kernel(problem: RobustMDP) -> np.ndarray:
     return P / np.where(total > 0, total, 1.0)
 
 
+def first_kernel(problem: RobustMDP) -> np.ndarray:
+    """A kernel of the set: the nominal rows, or the first of finitely many models, among which they need not be."""
+    one = problem.uncertainty
+    return np.array(one.kernels[0]) if isinstance(one, ModelSet) else nominal_kernel(problem)
+
+
 def objective(problem: RobustMDP, v: np.ndarray) -> np.ndarray:
     """What nature minimises, z (S, A, S): reward by next state plus gamma v."""
     mdp = problem.nominal.dense()
@@ -141,7 +147,7 @@ def robust_evaluation(
     tol
         Nature may be left with this much to gain, at most, in each state; at least 0. Rounding ends the iteration too.
     kernel : array (S, A, S), optional
-        Nature's first choice; the nominal rows by default.
+        Nature's first choice, in the set; that of `first_kernel` by default.
     max_solves
         Linear systems at most.
 
@@ -157,7 +163,7 @@ def robust_evaluation(
     >>> robust_evaluation(RobustMDP(mdp, L1Ball(0.2, support="nominal")), np.ones((2, 1))).value.round(9).tolist()
     [0.571428571, 2.0]
     """
-    kernel = nominal_kernel(problem) if kernel is None else kernel
+    kernel = first_kernel(problem) if kernel is None else kernel
     best = np.inf
     for solves in range(1, max_solves + 1):
         v = linear_value(problem, kernel, pi)
