@@ -7,7 +7,8 @@ roots on the path of `mdplab.kernels.robust.tilt`. Arrays: z, p, out_p (nnz,); i
 import numpy as np
 
 from mdplab.kernels._jit import kernel
-from mdplab.kernels.robust.tilt import BURG, CHI2, KL, balance, respond
+from mdplab.kernels.robust.multipliers import balance, respond
+from mdplab.kernels.robust.tilt import BURG, CHI2, KL
 
 
 @kernel

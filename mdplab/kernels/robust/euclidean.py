@@ -1,13 +1,14 @@
 """Worst cases over Euclidean balls: rows, s-rectangular states, answers to a policy.
 
-Mass may go to any entry of the ragged row. In a state the radius bounds the root of the sum of squares over the actions.
+Mass may go to any entry of the ragged row. In a state the radius bounds the root of the actions' sum of squares.
 Roots on the path of `mdplab.kernels.robust.tilt`. Arrays: z, p, out_p (nnz,); indptr (rows + 1,); state_ptr (S + 1,).
 """
 
 import numpy as np
 
 from mdplab.kernels._jit import kernel
-from mdplab.kernels.robust.tilt import L2, balance, respond
+from mdplab.kernels.robust.multipliers import balance, respond
+from mdplab.kernels.robust.tilt import L2
 
 
 @kernel
@@ -26,7 +27,7 @@ def l2_rows(z, p, indptr, radius, start, stop, out_value, out_p):
 
 @kernel
 def l2_states(z, p, indptr, state_ptr, radius, start, stop, out_value, out_policy, out_p):
-    """Best mixture against sum_a ||q_a - p_a||^2 <= radius^2 of states start..stop: out_value (S,), out_policy (rows,)."""
+    """Best mixture against sum_a ||q_a - p_a||^2 <= radius^2 in start..stop: out_value (S,), out_policy (rows,)."""
     for s in range(start, stop):
         a, b = state_ptr[s], state_ptr[s + 1]
         i, j = indptr[a], indptr[b]

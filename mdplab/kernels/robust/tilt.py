@@ -1,16 +1,11 @@
-"""Worst cases over the balls of a divergence, through the path of its regularised minimisers.
+"""The regularised minimisers of a divergence: the path on which the worst cases of its balls lie.
 
 For D one of KL(q||p), Burg's KL(p||q), chi-square and ||q - p||^2, the row q(beta) = argmin beta q.z + D(q, p) has mean
-M = q.z falling and divergence D rising in beta, with dD = -beta dM. All that is asked of these sets is a root on that path:
+M = q.z falling and divergence D rising in beta, with dD = -beta dM. Objectives are shifted by their minimum and divided
+by their spread. Divergences are computed without cancellation, so that a radius of 1e-20 still moves the value by the
+right 1e-10.
 
-- a row's ball: D(beta) = radius; nature's answer to a policy: sum_a D_a(pi_a mu) = radius, in the one multiplier mu;
-- an s-rectangular state: sum_a D_a(beta_a) = radius, where M_a(beta_a) = u for every action with p_a.z_a > u. The value
-  is u, and the agent's optimal policy is proportional to the multipliers beta_a (in the units of z).
-
-Rows are ragged: row k is `indptr[k]:indptr[k+1]`. Objectives are shifted by their minimum and divided by their spread.
-Divergences are computed without cancellation, so that a radius of 1e-20 still moves the value by the right 1e-10.
-
-Source: our specification of the inner problems, A.1.4-A.1.7 and A.2; the path form is derived here.
+Source: our specification of the inner problems, A.1.4-A.1.7; the path form is derived here.
 """
 
 import numpy as np
@@ -22,12 +17,10 @@ KL, BURG, CHI2, L2 = np.int64(0), np.int64(1), np.int64(2), np.int64(3)
 
 # A row whose spread is below this, relative to 1 + |min|, is constant: what is left is rounding of the solve before.
 # Values are 1-Lipschitz in z, so that the answer is off by no more than this.
-_TIE = 1e-13
+TIE = 1e-13
 # Newton's steps end here: a few roundings of a double.
-_EPS = 4e-16
-_MAX_STEPS = 200
-# Past this multiplier of a unit spread the row is its floor to every digit.
-_MAX_BETA = 1e40
+EPS = 4e-16
+MAX_STEPS = 200
 
 
 @kernel
@@ -39,7 +32,7 @@ def prepare(kind, z, p, out_y):
             low = min(low, z[i])
             high = max(high, z[i])
     spread = high - low
-    if spread <= _TIE * (1.0 + abs(low)):
+    if spread <= TIE * (1.0 + abs(low)):
         out_y[:] = 0.0
         return low, 0.0, 0.0
     mean = 0.0
@@ -108,7 +101,7 @@ def _tilt_burg(y, p, beta, out_q):
     if lowest == 0.0 or inverse > 1.0:
         # 1 / sum p / (w + beta y) is concave and rising in w: Newton from the left cannot overshoot.
         w = max(1.0 - beta * mean, tied)
-        for _ in range(_MAX_STEPS):
+        for _ in range(MAX_STEPS):
             defect, slope, total = 0.0, 0.0, 0.0
             for i in range(y.size):
                 if p[i] > 0.0:
@@ -118,7 +111,7 @@ def _tilt_burg(y, p, beta, out_q):
                     total += q
                     slope += q * q / p[i]
             step = total * defect / slope
-            if not step > _EPS * w:
+            if not step > EPS * w:
                 break
             w += step
     divergence, mass = 0.0, 0.0
@@ -244,172 +237,3 @@ def floor(kind, y, p, mean, out_q):
     if kind == L2:
         return gone * gone / count + squares
     return gone / tied if kind == CHI2 else -np.log(tied)
-
-
-@kernel
-def respond(kind, pi, z, p, indptr, radius, out_q):
-    """Nature's answer to pi (A,) in one state, rows z, p, out_q (nnz,): min sum_a pi_a q_a.z_a, sum_a D_a <= radius."""
-    num = pi.size
-    # Fresh copies, so that what is called below is compiled once, for read-only models and scratch alike.
-    nominal, at = p.copy(), indptr - indptr[0]
-    y = np.empty(z.size)
-    weight = np.zeros(num)
-    means = np.zeros(num)
-    reach = 0.0
-    for a in range(num):
-        i, j = at[a], at[a + 1]
-        _, spread, means[a] = prepare(kind, z[i:j], nominal[i:j], y[i:j])
-        out_q[i:j] = p[i:j]
-        if pi[a] > 0.0 and means[a] > 0.0:
-            weight[a] = pi[a] * spread
-            if radius > 0.0:
-                reach += floor(kind, y[i:j], nominal[i:j], means[a], out_q[i:j])
-    if radius > 0.0 and reach > radius:
-        _split(kind, weight / np.max(weight), y, nominal, at, radius, out_q)
-    value = 0.0
-    for a in range(num):
-        for i in range(at[a], at[a + 1]):
-            value += pi[a] * out_q[i] * z[i]
-    return value
-
-
-@kernel
-def _split(kind, weight, y, p, at, radius, out_q):
-    """The multiplier mu at which the rows of weight (A,) > 0, tilted by mu weight_a, have divergences of sum radius."""
-    second = 0.0
-    for a in range(weight.size):
-        if weight[a] > 0.0:
-            i, j = at[a], at[a + 1]
-            second += weight[a] ** 2 * tilt(kind, y[i:j], p[i:j], 0.0, out_q[i:j])[2]
-    # Near the nominal row the divergence is mu^2 second / 2; Newton's method runs on its logarithm against log mu.
-    mu = min(np.sqrt(2.0 * radius / second), _MAX_BETA)
-    low, high = 0.0, np.inf
-    for step in range(_MAX_STEPS):
-        total, slope = 0.0, 0.0
-        for a in range(weight.size):
-            if weight[a] > 0.0:
-                i, j = at[a], at[a + 1]
-                _, divergence, second = tilt(kind, y[i:j], p[i:j], mu * weight[a], out_q[i:j])
-                total += divergence
-                slope += second * (mu * weight[a]) ** 2
-        if abs(total - radius) <= _EPS * radius:
-            break
-        if total <= radius:
-            low = mu
-        else:
-            high = mu
-        nearby = np.inf
-        if total > 0.0 and slope > 0.0:
-            nearby = mu * np.exp(min(np.log1p((radius - total) / total) * total / slope, 3.0))
-        if not low < nearby < high or step % 8 == 7:
-            nearby = 10.0 * low if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.1 * high)
-        if abs(nearby - mu) <= _EPS * mu or nearby > _MAX_BETA:
-            break
-        mu = nearby
-
-
-@kernel
-def _descend(kind, y, p, target, mean, beta, out_q):
-    """The least divergence with q.y <= target, 0 < target < mean, from the guess beta: (D, multiplier)."""
-    low, high = 0.0, np.inf
-    value, divergence, second = tilt(kind, y, p, beta, out_q)
-    for step in range(_MAX_STEPS):
-        if abs(value - target) <= _EPS * target:
-            break
-        if value > target:
-            low = beta
-        else:
-            high = beta
-        # The means of chi-square and L2 are piecewise linear and convex in beta; the others fall as exponentials or powers.
-        nearby = np.inf
-        if second > 0.0 and value > 0.0:
-            drop = value - target if kind == CHI2 or kind == L2 else value * np.log(value / target)
-            nearby = beta + drop / second
-        if not low < nearby < high or step % 8 == 7:
-            nearby = 4.0 * low + 1.0 if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.25 * high)
-        if abs(nearby - beta) <= _EPS * beta or nearby > _MAX_BETA:
-            break
-        beta = nearby
-        value, divergence, second = tilt(kind, y, p, beta, out_q)
-    # dD = -beta dM: what the last rounding of the mean leaves is put right to second order.
-    return max(divergence + beta * (value - target), 0.0), beta
-
-
-@kernel
-def balance(kind, z, p, indptr, radius, out_pi, out_q):
-    """max over pi (A,), min over rows with sum_a D_a <= radius, of sum_a pi_a q_a.z_a; the rows z, p (nnz,) of one state."""
-    num = out_pi.size
-    nominal, at = p.copy(), indptr - indptr[0]
-    y = np.empty(z.size)
-    low, spread, mean, beta = np.empty(num), np.empty(num), np.empty(num), np.zeros(num)
-    for a in range(num):
-        i, j = at[a], at[a + 1]
-        low[a], spread[a], mean[a] = prepare(kind, z[i:j], nominal[i:j], y[i:j])
-    bottom = np.max(low)
-    top = np.argmax(low + spread * mean)
-    height = low[top] - bottom + spread[top] * mean[top]
-    out_q[:] = p
-    out_pi[:] = 0.0
-    if radius <= 0.0 or height <= 0.0:
-        out_pi[top] = 1.0
-        return bottom + height
-    if _demand(kind, y, nominal, at, low - bottom, spread, mean, 0.0, beta, out_q) <= radius:
-        out_pi[np.argmax(low)] = 1.0
-        return bottom
-    i, j = at[top], at[top + 1]
-    second = tilt(kind, y[i:j], nominal[i:j], 0.0, out_q[i:j])[2]
-    # The root of the demand is close to linear in u near the top, where the demand is a sum of squares.
-    left, right = 0.0, height
-    u = height - spread[top] * np.sqrt(2.0 * radius * second)
-    if not left < u < right:
-        u = 0.5 * height
-    beta[:] = 0.0
-    for step in range(_MAX_STEPS):
-        total = _demand(kind, y, nominal, at, low - bottom, spread, mean, u, beta, out_q)
-        if abs(total - radius) <= _EPS * radius:
-            break
-        if total > radius:
-            left = u
-        else:
-            right = u
-        slope = 0.0
-        for a in range(num):
-            if beta[a] > 0.0:
-                slope += beta[a] / spread[a]
-        nearby = -1.0
-        if slope > 0.0 and total > 0.0:
-            nearby = u + 2.0 * np.sqrt(total) * (np.sqrt(total) - np.sqrt(radius)) / slope
-        if not left < nearby < right or step % 8 == 7:
-            nearby = 0.5 * (left + right)
-        if abs(nearby - u) <= _EPS * u:
-            break
-        u = nearby
-    total = 0.0
-    for a in range(num):
-        if beta[a] > 0.0:
-            out_pi[a] = beta[a] / spread[a]
-            total += out_pi[a]
-    if total > 0.0:
-        out_pi /= total
-    else:
-        out_pi[top] = 1.0
-    return bottom + u
-
-
-@kernel
-def _demand(kind, y, p, at, low, spread, mean, u, beta, out_q):
-    """sum_a of the least D_a with q_a.z_a <= u; the multipliers beta (A,) are guesses on entry, results on return."""
-    total = 0.0
-    for a in range(low.size):
-        i, j = at[a], at[a + 1]
-        target = (u - low[a]) / spread[a] if spread[a] > 0.0 else np.inf
-        if target >= mean[a]:
-            out_q[i:j] = p[i:j]
-            beta[a] = 0.0
-        elif target <= 0.0:
-            total += floor(kind, y[i:j], p[i:j], mean[a], out_q[i:j])
-            beta[a] = np.inf
-        else:
-            divergence, beta[a] = _descend(kind, y[i:j], p[i:j], target, mean[a], beta[a], out_q[i:j])
-            total += divergence
-    return total
