@@ -17,6 +17,11 @@ JsonOption = Annotated[str | None, typer.Option("--json", metavar="FILE", help="
 StoreOption = Annotated[Path | None, typer.Option(help="Results store [default: .mdplab/store.sqlite].")]
 DEFAULT_REPORT = Path("report_html")
 INTERRUPTED = 130
+# The keys of `mdplab.models.uncertainty.SETS`, which --help should not have to import NumPy for.
+ROBUST_SETS = (
+    "l1, tv, weighted_l1, linf, interval, l2, kl, burg, chi2, wasserstein, contamination, cvar, models, noise, "
+    "soft_tv, soft_kl or soft_chi2"
+)
 
 
 def _console(json_target: str | None = None) -> Any:
@@ -202,9 +207,21 @@ def solve(
     goal: Annotated[str | None, typer.Option(help="Target label of a PRISM or DRN model.")] = None,
     rewards: Annotated[str | None, typer.Option(help="Reward model of a DRN model.")] = None,
     certify: Annotated[str | None, typer.Option(help="float or exact: let the referee check the answer.")] = None,
+    robust: Annotated[str | None, typer.Option(help=f"Uncertainty set around the model: {ROBUST_SETS}.")] = None,
+    radius: Annotated[str | None, typer.Option(help="Its radius: a number, or a .npy file, (S,) or (S, A).")] = None,
+    rectangularity: Annotated[str | None, typer.Option(help="sa or s: is the radius a row's or a state's?")] = None,
+    support: Annotated[str | None, typer.Option(help="all or nominal: where may mass go?")] = None,
+    level: Annotated[str | None, typer.Option(help="Level of cvar, in (0, 1].")] = None,
+    temperature: Annotated[str | None, typer.Option(help="Temperature of a soft set.")] = None,
+    cost: Annotated[str | None, typer.Option(help="Ground cost of wasserstein: line, discrete, or FILE.npy.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights of weighted_l1: FILE.npy, (S,) or (S, A, S).")] = None,
+    order: Annotated[str | None, typer.Option(help="Norm of noise: 1, 2 or inf.")] = None,
+    lo: Annotated[str | None, typer.Option(help="Lower ends of interval: FILE.npy, (S, A, S).")] = None,
+    hi: Annotated[str | None, typer.Option(help="Upper ends of interval: FILE.npy, (S, A, S).")] = None,
+    kernels: Annotated[str | None, typer.Option(help="Kernels of models: FILE.npy, (K, S, A, S).")] = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Solve a model exactly and certify the answer."""
+    """Solve a model exactly and certify the answer; with --robust, against the worst case in a set of models."""
     from mdplab.exact import solve as solve_problem
     from mdplab.io import load
     from mdplab.report.terminal import print_solution
@@ -213,6 +230,15 @@ def solve(
         raise ValueError(f"--certify is {certify!r}; expected float or exact")
     extra = {name: value for name, value in (("goal", goal), ("rewards", rewards)) if value is not None}
     problem = load(source, gamma=gamma, horizon=horizon, **extra)
+    described = {
+        **{"radius": radius, "rectangularity": rectangularity, "support": support, "level": level, "cost": cost},
+        **{"temperature": temperature, "weights": weights, "order": order, "lo": lo, "hi": hi, "kernels": kernels},
+    }
+    if robust is not None:
+        problem = _robust(problem, robust, described)
+    elif any(said is not None for said in described.values()):
+        name = next(name for name, said in described.items() if said is not None)
+        raise ValueError(f"--{name} is for a robust model; say which set with --robust")
     solution = solve_problem(problem, tol=tol, method=method, criterion=criterion)
     console = _console(json_file)
     if json_file != "-":
@@ -227,6 +253,12 @@ def solve(
         "seconds": solution.seconds,
         "reason": solution.reason,
     }
+    if robust is not None:
+        from mdplab.report.robust import print_worst_case, worst_case
+
+        record["worst_case"] = worst_case(problem, solution)
+        if json_file != "-":
+            print_worst_case(console, problem, solution)
     ok = True
     if certify is not None:
         from mdplab.report.referee import referee
@@ -236,6 +268,16 @@ def solve(
             console.print(line, soft_wrap=True)
     _write_json(json_file, record)
     raise typer.Exit(0 if ok else 1)
+
+
+def _robust(nominal: Any, name: str, described: dict[str, str | None]) -> Any:
+    """The robust model around a loaded one."""
+    from mdplab.io.uncertainty import uncertainty_set
+    from mdplab.models import MDP, RobustMDP
+
+    if not isinstance(nominal, MDP):
+        raise ValueError(f"--robust is for Markov decision processes, not for a {type(nominal).__name__}")
+    return RobustMDP(nominal, uncertainty_set(name, nominal.S, **described))
 
 
 @app.command()

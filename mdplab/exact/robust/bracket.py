@@ -72,19 +72,25 @@ def _around(op: RobustBellman, step: Step, above: np.ndarray, below: np.ndarray,
     """The bracket from `above`, a backup under nature's rows, and `below`, one of the policy against the set."""
     v, margin = step.v, (1 - op.gamma) * (1 - 4 * UNIT)
     high, low = float((above - v).max()), float((below - v).min())
-    shift = 0.5 * (high + low) / (1 - op.gamma)
-    bare = 0.5 * max(high - low, 0.0)
     reward = op.rows.reward if op.rows.reward_next is None else op.rows.reward_next
+    shift = 0.5 * (high + low) / (1 - op.gamma)
     size = float(np.abs(reward).max()) + float(np.abs(v).max()) + abs(shift)
     roundings = 2 * min(op.rows.width, 64) + op.A + 32
     least = roundings * UNIT * size
     wanted = 4 * least + _INNER * (float(np.ptp(reward)) + op.gamma * float(np.ptp(v)))
+    bare = 0.5 * max(high - low, 0.0)
+    if abs(high + low) <= 0.2 * wanted:
+        # Nothing to gain: values that are exact, such as zeros, stay so.
+        shift, bare = 0.0, max(high, -low, 0.0)
     slack = wanted
     if 2 * (bare + wanted) / margin > tol and 2 * wanted / margin > 0.5 * tol:
         slack = min(wanted, max(least, 0.5 * 0.999 * tol * margin - bare))
     half = (bare + slack) / margin * (1 + 8 * UNIT)
     v = v + shift
     lo, hi = v - half, v + half
+    if op.terminal is not None:
+        # Their value is known, and in all other rows the zeros only help both inequalities.
+        v, lo, hi = (np.where(op.terminal, 0.0, x) for x in (v, lo, hi))
     gap = float(np.nextafter((hi - lo).max(), np.inf))
     residual = max(abs(high), abs(low))
     return Bracket(v, lo, hi, step.weights, step.q, gap, 2 * least / margin, slack, residual)

@@ -9,7 +9,7 @@ from mdplab.models import SolverFailure
 
 def _payoffs(rows: Rows, kernels: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Value of each row under each model, (K, rows), with full rows."""
-    return np.matmul(kernels.reshape(len(kernels), rows.size, rows.S), z.reshape(rows.size, rows.S, 1))[:, :, 0]
+    return np.einsum("krs,rs->kr", kernels.reshape(len(kernels), rows.size, rows.S), z.reshape(rows.size, rows.S))
 
 
 def _mixed(rows: Rows, kernels: np.ndarray, s: int, shares: np.ndarray, out_q: np.ndarray) -> None:

@@ -30,15 +30,15 @@ _KERNELS = {
     "weighted_l1": _Kernels("weighted_l1", "weighted_l1", ("weights",)),
     "linf": _Kernels("interval", "linf"),
     "interval": _Kernels("interval", "interval"),
-    "l2": _Kernels("l2", "l2"),
+    "l2": _Kernels("euclidean", "l2"),
     "kl": _Kernels("divergence", "kl"),
     "burg": _Kernels("divergence", "burg"),
     "chi2": _Kernels("divergence", "chi2"),
     "wasserstein": _Kernels("wasserstein", "wasserstein", ("successors", "cost")),
-    "contamination": _Kernels("interval", "contamination"),
+    "contamination": _Kernels("mixtures", "contamination"),
     "cvar": _Kernels("interval", "cvar"),
-    "models": _Kernels("models", "models"),
-    "noise": _Kernels("noise", "noise"),
+    "models": _Kernels("mixtures", "models"),
+    "noise": _Kernels("noise", "noise", ("order",)),
     "soft_tv": _Kernels("soft", "soft_tv"),
     "soft_kl": _Kernels("soft", "soft_kl"),
     "soft_chi2": _Kernels("soft", "soft_chi2"),
@@ -125,22 +125,21 @@ class Nature:
 
     def _arguments(self) -> tuple[Any, ...]:
         """What the kernels of the set take between the pointers and the range."""
-        more = tuple(self.parts[name] for name in _KERNELS[self.kind].parts)
+        more = tuple(self.order if name == "order" else self.parts[name] for name in _KERNELS[self.kind].parts)
         return (*more, self.size)
 
     def worst(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The least objective of each row `(rows,)` and the row that has it `(nnz,)`; for `(s, a)` sets."""
         rows, value, q = self.rows, np.empty(self.rows.size), np.empty(self.rows.nnz)
         kernel, p, indptr = _load(self.kind, "rows"), rows.p, rows.indptr
-        more = self._arguments()
         if self.kind == "interval":
-            given = (z, self.parts["lo"], self.parts["hi"], indptr)
+            given = (z, indptr, self.parts["lo"], self.parts["hi"])
         elif self.kind == "models":
             given = (z, self.parts["kernels"], indptr)
         elif self.kind == "noise":
             given = (z, p, indptr, self.size, self.order)
         else:
-            given = (z, p, indptr, *more)
+            given = (z, p, indptr, *self._arguments())
         over_ranges(lambda a, b: kernel(*given, a, b, value, q), rows.size, _WORK * rows.nnz)
         return value, q
 
@@ -152,7 +151,7 @@ class Nature:
             hull_states(rows, self.parts["kernels"], z, value, policy, q)
             return value, policy, q
         kernel = _load(self.kind, "states")
-        given = (z, rows.p, rows.indptr, rows.state_ptr, *self._arguments(), *self._orders())
+        given = (z, rows.p, rows.indptr, rows.state_ptr, *self._arguments())
         over_ranges(lambda a, b: kernel(*given, a, b, value, policy, q), rows.S, _WORK * rows.nnz)
         return value, policy, q
 
@@ -167,12 +166,9 @@ class Nature:
             hull_responses(rows, self.parts["kernels"], weights, z, value, q)
             return value, q
         kernel = _load(self.kind, "responses")
-        given = (weights, z, rows.p, rows.indptr, rows.state_ptr, *self._arguments(), *self._orders())
+        given = (weights, z, rows.p, rows.indptr, rows.state_ptr, *self._arguments())
         over_ranges(lambda a, b: kernel(*given, a, b, value, q), rows.S, _WORK * rows.nnz)
         return value, q
-
-    def _orders(self) -> tuple[int, ...]:
-        return (self.order,) if self.kind == "noise" else ()
 
     def penalty(self, q: np.ndarray) -> np.ndarray | float:
         """What a soft set charges for each row of q `(rows,)`; 0 for the others."""

@@ -59,8 +59,8 @@ class RobustBellman:
         Discount.
     A
         Number of actions.
-    deterministic
-        True if some optimal policy is deterministic: every `(s, a)` set has one, a shared budget may need a mixture.
+    terminal
+        `(S,)` mask of states that are left with no kernel of the set and pay nothing; None if there are none.
 
     Examples
     --------
@@ -75,12 +75,15 @@ class RobustBellman:
     nature: Nature
     gamma: float
     A: int
+    terminal: np.ndarray | None = None
 
     @classmethod
     def of(cls, problem: RobustMDP) -> "RobustBellman":
         """The operator of a problem."""
-        rows = Rows.of(problem)
-        return cls(rows, Nature.of(problem, rows), problem.gamma, problem.A)
+        rows, terminal = Rows.of(problem), problem.nominal.terminal
+        # Where mass may go anywhere, no state is terminal to nature.
+        stays = rows.indices is not None and terminal.any()
+        return cls(rows, Nature.of(problem, rows), problem.gamma, problem.A, terminal if stays else None)
 
     @property
     def S(self) -> int:
@@ -137,7 +140,7 @@ class RobustBellman:
     def under(self, weights: np.ndarray) -> "PolicyBellman":
         """The operator of a policy, given by the weight of each row `(rows,)`."""
         used = np.flatnonzero(weights)
-        one = RobustBellman(self.rows.take(used), self.nature.take(used), self.gamma, self.A)
+        one = RobustBellman(self.rows.take(used), self.nature.take(used), self.gamma, self.A, self.terminal)
         own = weights[used]
         own.flags.writeable = False
         return PolicyBellman(one, own, used)
