@@ -125,3 +125,10 @@ def saddle(parts, radius):
 def box(z, lo, hi):
     """min q.z over lo <= q <= hi, sum q = 1."""
     return solve(z, None, None, np.ones((1, len(z))), [1.0], np.c_[lo, hi])
+
+
+def distance(p, q, cost):
+    """Least cost of a plan that turns p into q."""
+    n = len(p)
+    sums = sp.vstack([sp.kron(sp.eye(n), np.ones((1, n))), sp.kron(np.ones((1, n)), sp.eye(n))], "csr")
+    return solve(np.asarray(cost).ravel(), None, None, sums, np.r_[p, q], (0, None))
