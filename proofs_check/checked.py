@@ -2,7 +2,7 @@
 
 A module `proofs_check/<key>.py` holds the lemmas of one paper, functions `lemma_<name>() -> Checked` that need no
 argument; claims cite them as `<key>:<name>`. `FALSIFIED` there maps each name to arguments that make the statement
-false: with them the lemma must fail.
+false: with them the lemma must fail, that is, not be ok, or raise `Refused`.
 """
 
 import importlib
@@ -25,6 +25,10 @@ KINDS = {
     "COUNTEREXAMPLE": "an exact rational witness; the residual is the violation, above 0",
 }
 _KEY = re.compile(r"[a-z]+\d{4}[a-z]?")
+
+
+class Refused(ValueError):
+    """A certificate that proves nothing: a negative weight, an enclosure that does not decide, a singular step."""
 
 
 @dataclass(frozen=True)
