@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.certify import kinds, occupancy, soft
+from mdplab.certify import kinds, occupancy, robust, soft
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
 from mdplab.certify.report import CheckReport, Refused
-from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, Solution
+from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, RobustMDP, Solution
 
 LEVELS = ("float", "exact")
 
@@ -21,12 +21,15 @@ _KINDS = {
     "average": kinds.average,
     "soft": soft.soft,
     "occupancy": occupancy.occupancy,
+    "robust": robust.robust,
+    "robust-evaluation": robust.robust_evaluation,
 }
-_AS_PROBABILITIES = ("total", "average")
+_ROBUST = ("robust", "robust-evaluation")
+_AS_PROBABILITIES = ("total", "average", *_ROBUST)
 
 
 def check(
-    problem: MDP | ConstrainedMDP | MatrixGame | PreferenceGame,
+    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame,
     solution: Solution,
     *,
     level: str = "float",
@@ -82,11 +85,13 @@ def check(
         raise ValueError(f"solution is a {type(solution).__name__}; expected a Solution")
     if isinstance(problem, MatrixGame | PreferenceGame):
         return check_game(problem, solution, level=level)
-    if not isinstance(problem, MDP | ConstrainedMDP):
-        raise ValueError(f"problem is a {type(problem).__name__}; expected an MDP, a ConstrainedMDP or a matrix game")
+    if not isinstance(problem, MDP | ConstrainedMDP | RobustMDP):
+        expected = "an MDP, a ConstrainedMDP, a RobustMDP or a matrix game"
+        raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)
-    mdp = problem if isinstance(problem, MDP) else problem.mdp
+    hostile = isinstance(problem, RobustMDP)
+    mdp = problem if isinstance(problem, MDP) else problem.nominal if hostile else problem.mdp
     case = Case(mdp, solution, level)
     gap, reason = float("inf"), ""
     try:
@@ -94,12 +99,16 @@ def check(
             raise Refused(f"unknown kind {kind!r}; the referee knows {sorted(_KINDS)}")
         if kind != "occupancy" and isinstance(problem, ConstrainedMDP):
             raise Refused(f"kind {kind!r} says nothing about limits on costs; a ConstrainedMDP needs 'occupancy'")
+        if (kind in _ROBUST) is not hostile:
+            raise Refused(f"kind {kind!r} says nothing about {'a robust' if hostile else 'this'} problem")
         # An overflow in floats leaves an infinite radius or raises; a warning would say nothing more.
         with np.errstate(over="ignore", invalid="ignore"):
             if kind == "soft":
                 gap = soft.soft(case, tau, reference)
             elif kind == "occupancy":
                 gap = occupancy.occupancy(case, problem)
+            elif hostile:
+                gap = _KINDS[kind](case, problem)
             else:
                 gap = _KINDS[kind](case)
     except Refused as refusal:
