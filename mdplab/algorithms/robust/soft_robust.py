@@ -54,11 +54,13 @@ def tilted_rows(P: np.ndarray, v: np.ndarray, beta: float) -> tuple[np.ndarray, 
     >>> rows.round(12).tolist(), risk.round(6).tolist()
     ([[0.75, 0.25]], [0.36907])
     """
-    # Shifted by the smallest value on each row's support: no exponential overflows, the largest is 1.
-    least = np.where(P > 0, v, np.inf).min(axis=-1, keepdims=True)
-    weight = P * np.exp(-beta * np.maximum(v - least, 0.0))
-    total = weight.sum(axis=-1, keepdims=True)
-    return weight / total, (least - np.log(total) / beta)[..., 0]
+    p = P / P.sum(axis=-1, keepdims=True)
+    # Shifted by the smallest value on each row's support: no exponential overflows, the largest is 1. The logarithm is
+    # that of 1 - something, which keeps its digits where beta is small.
+    least = np.where(p > 0, v, np.inf).min(axis=-1, keepdims=True)
+    away = -beta * np.where(p > 0, v - least, 0.0)
+    lost = (p * np.expm1(away)).sum(axis=-1, keepdims=True)
+    return p * np.exp(away) / (1 + lost), (least - np.log1p(lost) / beta)[..., 0]
 
 
 def soft_robust_evaluation(

@@ -32,7 +32,7 @@ def test_published_policies_of_the_ring(p, beta, policy, mean):
 
 
 def test_undiscounted_penalty_gives_other_policies():
-    """Temperature 1 / beta for gamma / beta: Q = r - log E exp(-beta gamma V) / beta, so beta gamma in place of beta."""
+    """Temperature 1 / beta for gamma / beta: Q = r - log E exp(-beta gamma V) / beta, beta gamma in place of beta."""
     for p, beta, changed in ((0.01, 2.0, "0221"), (0.15, 0.1, None)):
         published = next(row[2] for row in PUBLISHED if row[:2] == (p, beta))
         found = "".join(map(str, z_iteration(toy_ring(p), beta=0.95 * beta, num_iters=700).policy))
