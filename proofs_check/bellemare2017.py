@@ -1,0 +1,95 @@
+"""Lemmas of distributional reinforcement learning (Bellemare, Dabney, Munos 2017): the Wasserstein distance."""
+
+from fractions import Fraction
+from itertools import pairwise, product
+
+from proofs_check.checked import Checked
+
+# Arguments that make each statement false: a factor below the discount, a gamble worse by as much as its spread.
+FALSIFIED = {
+    "wasserstein_contraction": {"factor": Fraction(2, 5)},
+    "greedy_is_no_contraction": {"eps": Fraction(9, 10)},
+}
+
+_SOURCE = "Bellemare, Dabney, Munos 2017, arXiv:1707.06887"
+Law = dict[Fraction, Fraction]
+
+
+def _wasserstein(one: Law, other: Law) -> Fraction:
+    """Integral of the distance of the distribution functions."""
+    points = sorted({*one, *other})
+    total, below = Fraction(0), Fraction(0)
+    for x, after in pairwise(points):
+        below = below + one.get(x, 0) - other.get(x, 0)
+        total = total + abs(below) * (after - x)
+    return total
+
+
+def _backup(moves: list[tuple[int, Fraction, Fraction]], laws: list[Law], gamma: Fraction) -> Law:
+    """Law of R + gamma G(S'), moves being (next state, reward, probability)."""
+    atoms = [(r + gamma * x, p * q) for t, r, p in moves for x, q in laws[t].items()]
+    out: Law = {}
+    for x, p in atoms:
+        out[x] = out.get(x, Fraction(0)) + p
+    return out
+
+
+def lemma_wasserstein_contraction(factor: Fraction = Fraction(1, 2)) -> Checked:
+    """max_s W_1(T eta(s), T nu(s)) <= gamma max_s W_1(eta(s), nu(s)), and shifts attain it; gamma = 1/2, two states."""
+    gamma = Fraction(1, 2)
+    moves = [
+        [(0, Fraction(1), Fraction(1, 3)), (1, Fraction(-1), Fraction(2, 3))],
+        [(0, Fraction(0), Fraction(1, 2)), (1, Fraction(0), Fraction(1, 2))],
+    ]
+    half, third = Fraction(1, 2), Fraction(1, 3)
+    laws: list[Law] = [{Fraction(1): Fraction(1)}, {Fraction(3): Fraction(1)}, {Fraction(1): half, Fraction(4): half}]
+    laws.append({Fraction(1): third, Fraction(2): third, Fraction(6): third})
+    pinned = (
+        _wasserstein(laws[2], laws[3]) == Fraction(7, 6)
+        and _wasserstein(laws[3], laws[1]) == 2
+        and _backup(moves[0], [laws[1], laws[2]], gamma)
+        == {Fraction(5, 2): third, Fraction(-1, 2): third, Fraction(1): third}
+    )
+    pairs = [list(pair) for pair in product(laws, repeat=2)]
+    images = [[_backup(row, pair, gamma) for row in moves] for pair in pairs]
+    outcomes, attained = [], False
+    for (eta, image), (nu, other) in product(zip(pairs, images), repeat=2):
+        apart = max(_wasserstein(x, y) for x, y in zip(eta, nu))
+        moved = max(_wasserstein(x, y) for x, y in zip(image, other))
+        outcomes.append(moved <= factor * apart)
+        attained = attained or moved == factor * apart > 0
+    return Checked(
+        "EXACT_CASES",
+        "the distributional Bellman operator of a policy contracts by gamma in the largest W_1 distance, attained",
+        _SOURCE + ", Lemma 3",
+        f"{len(outcomes)} pairs of tables of laws on two states, gamma = 1/2",
+        outcomes.count(False) if pinned and attained else len(outcomes),
+    )
+
+
+def lemma_greedy_is_no_contraction(eps: Fraction = Fraction(1, 10)) -> Checked:
+    """The greedy operator takes laws at distance 2 eps to laws at distance gamma: no contraction in W_1.
+
+    State 0 moves to state 1, reward 0; there one action has the law 0 and the other eps +- 1, or -eps +- 1 in the other
+    table. Greedy in the mean: state 0 inherits eps +- 1 from the one and 0 from the other. gamma = 9/10.
+    """
+    gamma = Fraction(9, 10)
+    safe: Law = {Fraction(0): Fraction(1)}
+    good, bad = ({mean - 1: Fraction(1, 2), mean + 1: Fraction(1, 2)} for mean in (eps, -eps))
+
+    def inherited(gamble: Law) -> Law:
+        best = max((safe, gamble), key=lambda law: sum(x * p for x, p in law.items()))
+        return _backup([(0, Fraction(0), Fraction(1))], [best], gamma)
+
+    pinned = inherited(good) == {Fraction(-81, 100): Fraction(1, 2), Fraction(99, 100): Fraction(1, 2)}
+    apart = _wasserstein(good, bad)
+    moved = _wasserstein(inherited(good), inherited(bad))
+    excess = moved - apart
+    sound = pinned and (apart, moved, excess) == (2 * eps, gamma, Fraction(7, 10))
+    return Checked(
+        "COUNTEREXAMPLE",
+        "two tables of laws at largest W_1 distance 1/5 have images at distance 9/10 under the greedy operator",
+        _SOURCE + ", Proposition 1 on the control case",
+        f"distance {apart} before, {moved} after",
+        excess if sound else Fraction(0),
+    )

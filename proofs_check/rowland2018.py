@@ -1,0 +1,121 @@
+"""Lemmas of categorical distributional reinforcement learning (Rowland et al. 2018): Cramer distance and projection."""
+
+from fractions import Fraction
+from itertools import pairwise, product
+
+import sympy
+
+from proofs_check.checked import Checked
+
+# Arguments that make each statement false: a factor below the discount, all mass to the lower neighbour, a finer grid.
+FALSIFIED = {
+    "cramer_contraction": {"factor": Fraction(2, 5)},
+    "projection_is_orthogonal": {"split": False},
+    "projection_error": {"power": 2},
+}
+
+_SOURCE = "Rowland et al. 2018, arXiv:1802.08163"
+Law = dict[Fraction, Fraction]
+
+
+def _product(one: Law, other: Law, third: Law) -> Fraction:
+    """Integral of (F_one - F_other)(F_one - F_third): with other = third, the squared Cramer distance."""
+    points = sorted({*one, *other, *third})
+    total, first, second = Fraction(0), Fraction(0), Fraction(0)
+    for x, after in pairwise(points):
+        first = first + one.get(x, 0) - other.get(x, 0)
+        second = second + one.get(x, 0) - third.get(x, 0)
+        total = total + first * second * (after - x)
+    return total
+
+
+def lemma_cramer_contraction(factor: Fraction = Fraction(1, 2)) -> Checked:
+    """l_2^2(T eta, T nu) <= gamma max l_2^2(eta, nu): the modulus is sqrt(gamma), and point masses attain it.
+
+    gamma = 1/2, two states, rewards 1 and -1; squared distances stay rational.
+    """
+    gamma = Fraction(1, 2)
+    half, third = Fraction(1, 2), Fraction(1, 3)
+    moves = [[(0, 1, third), (1, -1, 2 * third)], [(1, 0, Fraction(1))]]
+    laws: list[Law] = [{Fraction(1): Fraction(1)}, {Fraction(3): Fraction(1)}, {Fraction(1): half, Fraction(4): half}]
+    laws.append({Fraction(1): third, Fraction(2): third, Fraction(6): third})
+
+    def backup(row: list, pair: list[Law]) -> Law:
+        out: Law = {}
+        for x, p in [(r + gamma * x, p * q) for t, r, p in row for x, q in pair[t].items()]:
+            out[x] = out.get(x, Fraction(0)) + p
+        return out
+
+    pinned = _product(laws[2], laws[3], laws[3]) == Fraction(11, 36) and backup(moves[0], [laws[1], laws[2]]) == {
+        Fraction(5, 2): third,
+        Fraction(-1, 2): third,
+        Fraction(1): third,
+    }
+    pairs = [list(pair) for pair in product(laws, repeat=2)]
+    images = [[backup(row, pair) for row in moves] for pair in pairs]
+    outcomes, attained = [], False
+    for (eta, image), (nu, other) in product(zip(pairs, images), repeat=2):
+        apart = max(_product(x, y, y) for x, y in zip(eta, nu))
+        moved = max(_product(x, y, y) for x, y in zip(image, other))
+        outcomes.append(moved <= factor * apart)
+        attained = attained or moved == factor * apart > 0
+    return Checked(
+        "EXACT_CASES",
+        "the distributional Bellman operator contracts the largest squared Cramer distance by gamma, attained",
+        _SOURCE + ", Proposition 2",
+        f"{len(outcomes)} pairs of tables of laws on two states, gamma = 1/2",
+        outcomes.count(False) if pinned and attained else len(outcomes),
+    )
+
+
+def lemma_projection_is_orthogonal(split: bool = True) -> Checked:
+    """The categorical projection keeps the mean and is orthogonal in l_2: the integral of (F_P - F_nu)(F_P - F_m) is 0.
+
+    P is the projection of nu on the grid 0, 1, 2, 3, m any law on the grid. So l_2(nu, m)^2 = l_2(nu, P)^2 +
+    l_2(P, m)^2: the projection is the nearest law on the grid, and never moves two laws apart.
+    """
+    laws: list[Law] = [
+        {Fraction(1, 3): Fraction(1)},
+        {Fraction(1, 4): Fraction(1, 2), Fraction(5, 2): Fraction(1, 2)},
+        {Fraction(0): Fraction(1, 5), Fraction(7, 5): Fraction(1, 5), Fraction(8, 3): Fraction(3, 5)},
+    ]
+    corners: list[Law] = [{Fraction(k): Fraction(1)} for k in range(4)]
+    mixed: list[Law] = [{Fraction(0): Fraction(1, 2), Fraction(3): Fraction(1, 2)}]
+    outcomes = []
+    for nu in laws:
+        masses = [Fraction(0)] * 4
+        for x, p in nu.items():
+            low = int(x)
+            share = x - low if split else Fraction(0)
+            for k, mass in enumerate((p * (1 - share), p * share), start=low):
+                masses[k] = masses[k] + mass
+        P = {Fraction(k): mass for k, mass in enumerate(masses)}
+        outcomes.append(sum(x * p for x, p in P.items()) == sum(x * p for x, p in nu.items()))
+        outcomes.extend(_product(P, nu, m) == 0 for m in (*corners, *mixed))
+        outcomes.extend(_product(nu, m, m) == _product(P, nu, nu) + _product(P, m, m) > 0 for m in (*corners, *mixed))
+    return Checked(
+        "EXACT_CASES",
+        "the categorical projection keeps the mean and is orthogonal to the laws on the grid in the Cramer distance",
+        _SOURCE + ", Proposition 6 (Pythagoras)",
+        f"{len(outcomes)} comparisons: three laws, five laws on the grid 0, 1, 2, 3",
+        outcomes.count(False),
+    )
+
+
+def lemma_projection_error(power: int = 1) -> Checked:
+    """A point mass at z + f dz, 0 <= f <= 1, is moved by l_2^2 = f (1 - f) dz, which is dz / 4 - dz (f - 1/2)^2.
+
+    By Jensen's inequality any law within the grid is moved by at most dz / 4, and the fixed point of the projected
+    operator is off by l_2^2 <= dz / (4 (1 - gamma)).
+    """
+    f, dz = sympy.symbols("f dz", positive=True)
+    # The distribution functions differ by 1 - f before the atom, over a length f dz, and by f after it.
+    square = f * dz * (1 - f) ** 2 + (1 - f) * dz * f**2
+    claimed = dz**power / 4 - dz * (f - sympy.Rational(1, 2)) ** 2
+    return Checked(
+        "IDENTITY",
+        "l_2^2 between a point mass and its categorical projection is dz / 4 - dz (f - 1/2)^2",
+        "derived; sharper than the dz of " + _SOURCE,
+        "integral of the squared difference of distribution functions; expansion",
+        sympy.expand(square - claimed),
+    )
