@@ -125,28 +125,13 @@ def _solver(name: str) -> Callable[..., Solution]:
 
 
 def _solve_robust(problem: RobustMDP, tol: float, method: str, criterion: str, progress: bool) -> Solution:
-    """Safeguarded Newton steps, which few problems make long; then what never solves a linear system."""
     if criterion not in ("auto", "discounted"):
         raise ValueError(f"criterion is {criterion!r}; a RobustMDP is discounted")
     if method not in ("auto", *_ROBUST):
         raise ValueError(f"method is {method!r}; a RobustMDP is solved by 'auto' or one of {sorted(_ROBUST)}")
     if method != "auto":
         return _solver(method)(problem, tol=tol, progress=progress)
-    plan = (
-        (_ROBUST[0], "the fewest robust backups: Newton steps, each checked to contract the residual"),
-        (_ROBUST[3], "sweeps that need no linear system"),
-    )
-    trouble: list[str] = []
-    for name, reason in plan:
-        try:
-            solution = _solver(name)(problem, tol=tol, progress=progress)
-        except SolverFailure as error:
-            trouble.append(str(error))
-            if "least that can be certified" in str(error):
-                break
-            continue
-        return dataclasses.replace(solution, reason="; ".join([f"{name}: {reason}", *trouble]))
-    raise SolverFailure("; ".join(trouble))
+    return import_module("mdplab.exact.robust.solvers").fastest(problem, tol=tol, progress=progress)
 
 
 def _solve_discounted(mdp: MDP, tol: float, progress: bool) -> Solution:

@@ -8,12 +8,14 @@ From v, with q nature's rows and pi the agent's policy at v,
 both after v is shifted so that the two are alike. Then `hi` is no less than its own backup under the kernel q, so that
 V* <= V*_q <= hi; and `lo` is no more than its own backup under pi against the whole set, so that lo <= V^pi <= V*.
 The operators shift constants by gamma because rows are distributions. e covers rounding of the two backups, that of
-the referee, the error of an inner problem that is solved by a root, and what the referee charges for a row that leaves
-the set by rounding. Where e alone would cost more than half of the tolerance, it is cut down to what the tolerance
+the referee, objectives that the kernels take for ties, the error of an inner problem that is solved by a root, and
+what the referee charges for a row that leaves the set by rounding. Where e alone would cost more than half of the tolerance, it is cut down to what the tolerance
 leaves, but not below the rounding.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,14 +43,22 @@ class Bracket:
     residual: float
 
     def solution(
-        self, op: RobustBellman, policy: np.ndarray, name: str, count: int, seconds: float, **more: Any
+        self,
+        op: RobustBellman,
+        policy: np.ndarray,
+        name: str,
+        count: int,
+        seconds: float,
+        reason: str = "",
+        more: Mapping[str, Any] = MappingProxyType({}),
     ) -> Solution:
-        """The answer in the referee's format."""
+        """The answer in the referee's format; `more` goes to the extras."""
         kernel = op.kernel(self.q)
         kind = "robust-evaluation" if name == "robust_policy_evaluation" else "robust"
         residuals = {"bellman": self.residual, "slack": self.slack, "rounding_floor": self.floor}
         certificate = Certificate(kind, self.gap, residuals, {"lo": self.lo, "hi": self.hi, "kernel": kernel})
-        return Solution(self.v, policy, certificate, name, count, seconds, extras={"kernel": kernel, **more})
+        extras = {"kernel": kernel, **more}
+        return Solution(self.v, policy, certificate, name, count, seconds, reason=reason, extras=extras)
 
 
 def bracket(op: RobustBellman, step: Step, tol: float) -> Bracket:
@@ -76,7 +86,7 @@ def _around(op: RobustBellman, step: Step, above: np.ndarray, below: np.ndarray,
     shift = 0.5 * (high + low) / (1 - op.gamma)
     size = float(np.abs(reward).max()) + float(np.abs(v).max()) + abs(shift)
     roundings = 2 * min(op.rows.width, 64) + op.A + 32
-    least = roundings * UNIT * size
+    least = roundings * UNIT * size + op.rows.near_ties(op.rows.objective(v, op.gamma))
     wanted = 4 * least + _INNER * (float(np.ptp(reward)) + op.gamma * float(np.ptp(v)))
     bare = 0.5 * max(high - low, 0.0)
     if abs(high + low) <= 0.2 * wanted:

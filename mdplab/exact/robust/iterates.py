@@ -63,14 +63,14 @@ def residual_conditioned_iterates(op: RobustBellman, v: np.ndarray, unlimited: b
 
     Else T v, or, if `unlimited`, T applied to u until the residual has contracted.
     """
-    step = op.backup(v)
+    step = op.backup(v, with_rows=False)
     while True:
         yield step
         aim = op.gamma * step.residual
-        trial = op.backup(op.solve_linear(step.q, step.weights, step.v))
+        trial = op.backup(op.both_fixed(step), with_rows=False)
         if trial.residual > aim and not unlimited:
-            trial = op.backup(step.Tv)
+            trial = op.backup(step.Tv, with_rows=False)
         noise = 8 * UNIT * float(np.abs(trial.v).max())
         while unlimited and trial.residual > max(aim, noise):
-            trial = op.backup(trial.Tv)
+            trial = op.backup(trial.Tv, with_rows=False)
         step = trial

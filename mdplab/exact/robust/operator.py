@@ -169,6 +169,17 @@ class RobustBellman:
         found, _ = spla.bicgstab(system.tocsr(), defect, rtol=1e-12, atol=8 * UNIT * np.abs(reward).max(), maxiter=2000)
         return start + found
 
+    def both_fixed(self, step: Step) -> np.ndarray:
+        """Value `(S,)` of both players' choices at a step: Newton's step for T v = v, which may cycle by itself."""
+        one = self.under(step.weights)
+        if step.q is None:
+            q = one.respond(step.v)[1]
+        elif self.rows.indices is None:
+            q = step.q.reshape(-1, self.S)[one.used].ravel()
+        else:
+            q = step.q[self.rows.entries(one.used)]
+        return one.solve(q, step.v)
+
     def policy(self, weights: np.ndarray) -> np.ndarray:
         """The policy of weights `(rows,)`: `(S,)` actions where the set has no shared budget, else `(S, A)`."""
         if self.deterministic:
@@ -188,9 +199,11 @@ class RobustBellman:
         """Nature's rows as `(S, A, S)`, or CSR `(S * A, S)` where mass stays on a sparse support of many states."""
         rows, S = self.rows, self.S
         if rows.indices is None:
-            out = np.zeros((S * self.A, S))
-            out[rows.state * self.A + rows.action] = q.reshape(-1, S)
-            return out.reshape(S, self.A, S)
+            # Owned and read-only, so that the certificate and the solution share it.
+            out = np.zeros((S, self.A, S))
+            out[rows.state, rows.action] = q.reshape(-1, S)
+            out.flags.writeable = False
+            return out
         at = np.repeat(rows.state * self.A + rows.action, np.diff(rows.indptr))
         out = sp.coo_array((q, (at, rows.indices)), shape=(S * self.A, S)).tocsr()
         return out.toarray().reshape(S, self.A, S) if S * S * self.A <= _DENSE_ENTRIES else out

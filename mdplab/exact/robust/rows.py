@@ -7,7 +7,12 @@ import numpy as np
 import scipy.sparse as sp
 
 from mdplab.exact.operator import freeze
-from mdplab.models import RobustMDP
+from mdplab.models import RobustMDP, SolverFailure
+
+# What differs by less, relative to 1 + |least|, is tied in every kernel.
+_TIE = 1e-11
+# Beyond this many entries, 4 GiB, an array of all rows over all states is not made.
+_MOST_ENTRIES = 1 << 29
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,11 @@ class Rows:
         reward = mdp.r[state, action] if mdp.r_next is None else np.zeros(len(state))
         P, by_next = mdp.P, mdp.r_next
         if problem.uncertainty.support == "all":
+            if len(every) * S > _MOST_ENTRIES:
+                raise SolverFailure(
+                    f"support is 'all', and {len(every)} rows of {S} entries each do not fit; with support='nominal' "
+                    "they have those of the nominal rows only"
+                )
             P = P[every].toarray() if mdp.is_sparse else P.reshape(-1, S)[every]
             if by_next is not None:
                 by_next = mdp._rewards_by_next()
@@ -124,6 +134,13 @@ class Rows:
         if self.indices is None:
             return q.reshape(-1, self.S) @ v
         return np.add.reduceat(q * v[self.indices], self.indptr[:-1])
+
+    def near_ties(self, z: np.ndarray) -> float:
+        """Most that an entry of z exceeds the least of its row by, among those that kernels take to be tied with it."""
+        counts = np.diff(self.indptr)
+        least = np.minimum.reduceat(z, self.indptr[:-1])
+        above = z - np.repeat(least, counts)
+        return float(above[above <= np.repeat(_TIE * (1 + np.abs(least)), counts)].max())
 
     def rewards(self, q: np.ndarray) -> np.ndarray:
         """Mean reward of each row `(rows,)` under q."""
