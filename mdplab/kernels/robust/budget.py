@@ -12,9 +12,10 @@ import numpy as np
 from mdplab.kernels._jit import kernel
 from mdplab.kernels.robust.ordering import heapify, pop, sift
 
-# Objectives this close, relative to 1 + |least|, are ties: after a linear solve they are equal up to rounding, and a
-# budget spent on moving mass between them is a budget lost.
-TIE = 1e-11
+# Objectives this close, relative to 1 + |least|, are ties: after a linear solve equal entries differ by rounding, and
+# no policy should be mixed because of it. The sweep below is exact for near-ties too, hence far below the 1e-11 of A.7,
+# which would itself cost 1e-11 |value| / (1 - gamma).
+TIE = 1e-14
 
 
 @kernel

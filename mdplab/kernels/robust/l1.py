@@ -7,38 +7,59 @@ import numpy as np
 
 from mdplab.kernels._jit import kernel
 from mdplab.kernels.robust.budget import TIE, split_response, split_state
-from mdplab.kernels.robust.ordering import heapify, pop, sort_ascending
+from mdplab.kernels.robust.ordering import sort_ascending
 
 
 @kernel
-def l1_transport(z, p, radius, heap, out_p):
-    """Worst row out_p (n,) of the L1 ball around p (n,) for z (n,); heap (>= n,) scratch. Returns its value.
+def l1_transport(z, p, radius, order, out_p):
+    """Worst row out_p (n,) of the L1 ball around p (n,) for z (n,); order (>= n,) scratch. Returns its value.
 
-    O(n + k log n) with k the number of entries that give mass.
+    The entries that give are found as quicksort would, but only the part where the budget runs out is split further:
+    O(n) at any radius.
     """
     n = z.shape[0]
-    least = 0
+    least, size = 0, 0
     for i in range(n):
         out_p[i] = p[i]
         if z[i] < z[least]:
             least = i
-    left = 0.5 * radius
-    size = 0
     for i in range(n):
         if p[i] > 0.0 and z[i] > z[least]:
-            heap[size] = i
+            order[size] = i
             size += 1
-    if left > 0.0:
-        heapify(z, heap, 0, size)
-        moved = 0.0
-        while size > 0 and left > 0.0:
-            i = pop(z, heap, 0, size)
-            size -= 1
-            give = min(left, p[i])
-            out_p[i] = p[i] - give
-            moved += give
+    left, moved, lo, hi = 0.5 * radius, 0.0, 0, size - 1
+    while lo <= hi and left > 0.0:
+        quarter = (hi - lo) // 4
+        x, y, w = z[order[lo + quarter]], z[order[lo + 2 * quarter]], z[order[hi - quarter]]
+        pivot = max(min(x, y), min(max(x, y), w))
+        i, j = lo, hi
+        while i <= j:
+            while z[order[i]] > pivot:
+                i += 1
+            while z[order[j]] < pivot:
+                j -= 1
+            if i <= j:
+                order[i], order[j] = order[j], order[i]
+                i += 1
+                j -= 1
+        above = 0.0
+        for k in range(lo, j + 1):
+            above += p[order[k]]
+        if above > left:
+            hi = j
+            continue
+        for k in range(lo, j + 1):
+            out_p[order[k]] = 0.0
+        left -= above
+        moved += above
+        # At most one entry, equal to the pivot, lies between the two parts.
+        for k in range(j + 1, i):
+            give = min(left, p[order[k]])
+            out_p[order[k]] = p[order[k]] - give
             left -= give
-        out_p[least] += moved
+            moved += give
+        lo = i
+    out_p[least] += moved
     value = 0.0
     for i in range(n):
         value += out_p[i] * z[i]
@@ -57,10 +78,10 @@ def l1_rows(z, p, indptr, radius, start, stop, out_value, out_p):
     width = 0
     for k in range(start, stop):
         width = max(width, indptr[k + 1] - indptr[k])
-    heap = np.empty(width, dtype=np.int64)
+    order = np.empty(width, dtype=np.int64)
     for k in range(start, stop):
         i, j = indptr[k], indptr[k + 1]
-        out_value[k] = l1_transport(z[i:j], p[i:j], radius[k], heap, out_p[i:j])
+        out_value[k] = l1_transport(z[i:j], p[i:j], radius[k], order, out_p[i:j])
 
 
 @kernel

@@ -95,7 +95,7 @@ def test_one_action_is_a_row():
         q = np.empty_like(p)
         value, pi, _ = saddles.state(l1.l1_states, [(z, p)], (), 2 * fraction)
         assert pi.tolist() == [1.0]
-        assert abs(value - l1.l1_row(z, p, 2 * fraction, q)) <= 1e-11 * (1 + np.abs(z).max())
+        assert abs(value - l1.l1_row(z, p, 2 * fraction, q)) <= 1e-13 * (1 + np.abs(z).max())
 
 
 def test_no_deterministic_policy_attains_the_saddle():
