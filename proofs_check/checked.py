@@ -96,6 +96,37 @@ class Checked:
         return bool(self.residual == 0)
 
 
+def failed_cases(slacks: Iterable, least: int | Fraction | str = 0) -> int:
+    """How many of the slacks of an inequality are negative, plus one if the least is not as stated.
+
+    The least slack pins the statement: a wrong sign that made an inequality trivially true would move it.
+
+    Examples
+    --------
+    >>> failed_cases([Fraction(1, 2), 0, 3])
+    0
+    >>> failed_cases([Fraction(1, 2), Fraction(-1), 3])
+    2
+    >>> failed_cases([Fraction(1, 2), 3])
+    1
+    """
+    values = list(slacks)
+    return sum(slack < 0 for slack in values) + (min(values) != Fraction(least))
+
+
+def witness(violation: Any, stated: int | Fraction | str) -> Any:
+    """The violation of a statement by a counterexample if it is the stated one; -1, which proves nothing, otherwise.
+
+    Examples
+    --------
+    >>> witness(Fraction(1, 2) - Fraction(1, 4), "1/4")
+    Fraction(1, 4)
+    >>> witness(Fraction(1, 2) + Fraction(1, 4), "1/4")
+    -1
+    """
+    return violation if violation == Fraction(stated) else -1
+
+
 def lemmas(keys: Iterable[str] | None = None) -> dict[str, Callable[..., Checked]]:
     """Lemma functions by id `<key>:<name>`, of all papers or of those named.
 

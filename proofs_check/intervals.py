@@ -17,6 +17,7 @@ from proofs_check.rational import exact
 
 Box = Mapping[sympy.Symbol, tuple]
 _BITS = 96
+_SHORTEST = Fraction(1, 2**40)
 _FUNCTIONS = {sympy.exp: arb.exp, sympy.log: arb.log, sympy.tanh: arb.tanh, sympy.cosh: arb.cosh, sympy.sinh: arb.sinh}
 
 
@@ -47,8 +48,8 @@ def lower_bound(
     Raises
     ------
     Refused
-        f is negative somewhere, or is not shown to be positive; the surface x = at is not one of zeros; a symbol without
-        a side of the box; a float, or a function that is not known.
+        f is negative somewhere, or is not shown to be positive; the surface x = at is not one of zeros; a symbol
+        without a side of the box; a float, or a function that is not known.
 
     Examples
     --------
@@ -86,7 +87,7 @@ def lower_bound(
                 lo = low_end if lo is None else min(lo, low_end)
             elif bend is None or not bend(part):
                 stack += _halves(part, root)
-    raise Refused(f"undecided after {max_boxes} boxes, near {middle}")
+    raise Refused(f"undecided after {max_boxes} boxes")
 
 
 def enclose(f: sympy.Expr, point: Mapping[sympy.Symbol, object] | None = None) -> tuple[Fraction, Fraction]:
@@ -151,8 +152,11 @@ def _power(base: Callable, exponent: Fraction) -> Callable[[dict], arb]:
         if exponent.denominator == 2:
             x = x.sqrt()
         n = abs(exponent.numerator)
-        # An even power of a ball around 0 is non-negative, which the product of two balls does not know.
-        out = abs(x) ** n if n % 2 == 0 else x**n
+        # An even power of a ball around 0 is non-negative, which the product of two balls does not know; and the power
+        # of python-flint, which goes through the logarithm, is undefined there.
+        base_ball, out = abs(x) if n % 2 == 0 else x, arb(1)
+        for _ in range(n):
+            out = out * base_ball
         return out if exponent > 0 else 1 / out
 
     return raised
@@ -190,6 +194,8 @@ def _halves(part: dict, root: dict) -> list[dict]:
         return (part[x][1] - part[x][0]) / whole if whole else Fraction(0)
 
     x = max(part, key=length)
+    if length(x) < _SHORTEST:
+        raise Refused("undecided near " + ", ".join(f"{y} = {low}" for y, (low, _) in part.items()))
     low, high = part[x]
     middle = (low + high) / 2
     return [{**part, x: (low, middle)}, {**part, x: (middle, high)}]
