@@ -43,6 +43,11 @@ def execute(path: Path, *, write: bool, timeout: int = 300) -> None:
         NotebookClient(notebook, timeout=timeout, kernel_name="python3").execute(cwd=str(path.parent))
     except CellExecutionError as error:
         raise ValueError(f"{path.name}: {error}") from None
+    # A picture that cannot be drawn is reported in the cell's output and stops nothing.
+    for number, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                raise ValueError(f"{path.name}: cell {number}: {output.ename}: {output.evalue.strip()}")
     if write:
         nbformat.write(strip(notebook), path)
 
