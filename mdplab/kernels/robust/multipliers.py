@@ -15,6 +15,8 @@ from mdplab.kernels.robust.tilt import CHI2, EPS, L2, MAX_STEPS, floor, prepare,
 
 # Past this multiplier of a unit spread the row is its floor to every digit.
 _MAX_BETA = 1e40
+# A Newton step of rounding size ends the search only this close to the budget; elsewhere it says that the slope is steep.
+_NEAR = 1e-6
 
 
 @kernel
@@ -72,6 +74,8 @@ def _split(kind, weight, y, p, at, radius, out_q):
         nearby = np.inf
         if total > 0.0 and slope > 0.0:
             nearby = mu * np.exp(min(np.log1p((radius - total) / total) * total / slope, 3.0))
+            if abs(nearby - mu) <= EPS * mu and abs(total - radius) <= _NEAR * radius:
+                break
         if not low < nearby < high or step % 8 == 7:
             nearby = 10.0 * low if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.1 * high)
         if abs(nearby - mu) <= EPS * mu or nearby > _MAX_BETA:
@@ -85,7 +89,8 @@ def _descend(kind, y, p, target, mean, beta, out_q):
     low, high = 0.0, np.inf
     value, divergence, second = tilt(kind, y, p, beta, out_q)
     for step in range(MAX_STEPS):
-        if abs(value - target) <= EPS * target:
+        # To the rounding of the mean, unless the multiplier makes of that more than a rounding of the divergence.
+        if abs(value - target) <= EPS * (mean if beta * mean <= 1.0 + divergence else target):
             break
         if value > target:
             low = beta
@@ -94,7 +99,7 @@ def _descend(kind, y, p, target, mean, beta, out_q):
         # The means of chi-square and L2 are piecewise linear and convex in beta; others fall as exponentials or powers.
         nearby = np.inf
         if second > 0.0 and value > 0.0:
-            drop = value - target if kind == CHI2 or kind == L2 else value * np.log(value / target)
+            drop = value - target if kind == CHI2 or kind == L2 else value * np.log1p((value - target) / target)
             nearby = beta + drop / second
         if not low < nearby < high or step % 8 == 7:
             nearby = 4.0 * low + 1.0 if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.25 * high)
@@ -149,7 +154,9 @@ def balance(kind, z, p, indptr, radius, out_pi, out_q):
                 slope += beta[a] / spread[a]
         nearby = -1.0
         if slope > 0.0 and total > 0.0:
-            nearby = u + 2.0 * np.sqrt(total) * (np.sqrt(total) - np.sqrt(radius)) / slope
+            nearby = u + 2.0 * (total - radius) / (1.0 + np.sqrt(radius / total)) / slope
+            if abs(nearby - u) <= EPS * u and abs(total - radius) <= _NEAR * radius:
+                break
         if not left < nearby < right or step % 8 == 7:
             nearby = 0.5 * (left + right)
         if abs(nearby - u) <= EPS * u:
