@@ -54,6 +54,7 @@ def iwocs(
     first: np.ndarray | None = None,
     tol: float = 1e-9,
     max_models: int = 100,
+    free_rows: str = "worst",
     static: bool = False,
 ) -> Search:
     """IWOCS on a finite set of models, or on an L1 ball.
@@ -70,6 +71,9 @@ def iwocs(
         Width at which the bracket counts as closed, at least 0, relative to 1 + the largest value.
     max_models
         Models to solve at most, at least 1.
+    free_rows : {"worst", "keep"}
+        Rows of actions that the incumbent does not take leave its value alone, and the paper does not say what they
+        become: the worst for its value, or those of the first model.
     static : bool
         True: one of the K models holds for ever, and nature chooses among those, not among their rows. Then the bracket
         is one of the static value, of which the upper end holds for stationary policies.
@@ -93,6 +97,8 @@ def iwocs(
         raise ValueError(f"start is {start}; expected a state below {problem.S}")
     if static and not isinstance(one, ModelSet):
         raise ValueError(f"static is True and uncertainty {one.name!r}; expected 'models'")
+    if free_rows not in ("worst", "keep"):
+        raise ValueError(f"free_rows is {free_rows!r}; expected 'worst' or 'keep'")
     if max_models < 1:
         raise ValueError(f"max_models is {max_models}; expected at least 1")
     kernel = first_kernel(problem) if first is None else np.asarray(first, dtype=np.float64)
@@ -103,7 +109,7 @@ def iwocs(
         q = np.minimum(q, _optimal_q(problem, kernel))
         policy = np.where(available, q, -np.inf).argmax(axis=1)
         pi = np.eye(problem.A)[policy]
-        value, kernel = _worst_model(problem, pi, start, solved, static)
+        value, kernel = _worst_model(problem, pi, start, solved, free_rows, static)
         lower.append(value)
         upper.append(float(q[start, policy[start]]))
         if upper[-1] - lower[-1] <= tol * (1 + np.abs(q[available]).max()):
@@ -131,11 +137,8 @@ def _optimal_q(problem: RobustMDP, kernel: np.ndarray) -> np.ndarray:
         policy = np.where(better, q.argmax(axis=1), policy)
 
 
-def _worst_model(problem, pi, start, solved, static):
-    """The incumbent's worst value at the start, and a model that attains it: None if only solved ones are known to.
-
-    Rows of actions that the incumbent does not take are free; they are those that are worst for its value.
-    """
+def _worst_model(problem, pi, start, solved, free_rows, static):
+    """The incumbent's worst value at the start, and a model that attains it: None if that is one already solved."""
     if static:
         values = np.array([linear_value(problem, k, pi)[start] for k in problem.uncertainty.kernels])
         least = values.min()
@@ -145,6 +148,6 @@ def _worst_model(problem, pi, start, solved, static):
     else:
         known = robust_evaluation(problem, pi, tol=0.0)
         least = known.value[start]
-        choices = [known.kernel]
+        choices = [known.kernel if free_rows == "worst" else np.where(pi[:, :, None] > 0, known.kernel, solved[0])]
     fresh = [k for k in choices if not any(np.array_equal(k, old) for old in solved)]
     return float(least), fresh[0] if fresh else None
