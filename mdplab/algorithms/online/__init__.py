@@ -1,0 +1,1 @@
+"""Learning from samples, and estimates from a generative model; one method a file."""
