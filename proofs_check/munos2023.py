@@ -91,11 +91,10 @@ def lemma_landau(n: int = 4, factor: Fraction = Fraction(1, 2)) -> Checked:
     m_y m_z P_yz equals m(A)^2 / 2 because P + P^T = 1, and what is left out is non-negative.
     """
     m = sympy.symbols(f"m0:{n}", positive=True)
-    P = sympy.zeros(n, n)
-    for i, j in product(range(n), repeat=2):
-        P[i, j] = (
-            sympy.Rational(1, 2) if i == j else sympy.Symbol(f"p{i}{j}") if i < j else 1 - sympy.Symbol(f"p{j}{i}")
-        )
+    P = sympy.eye(n) / 2
+    for i, j in combinations(range(n), 2):
+        P[i, j] = sympy.Symbol(f"p{i}{j}")
+        P[j, i] = 1 - P[i, j]
     defects = []
     for members in product((False, True), repeat=n):
         A = [y for y, member in enumerate(members) if member]

@@ -53,18 +53,18 @@ def lemma_cramer_contraction(factor: Fraction = Fraction(1, 2)) -> Checked:
     }
     pairs = [list(pair) for pair in product(laws, repeat=2)]
     images = [[backup(row, pair) for row in moves] for pair in pairs]
-    outcomes, attained = [], False
+    ratios = []
     for (eta, image), (nu, other) in product(zip(pairs, images), repeat=2):
         apart = max(_product(x, y, y) for x, y in zip(eta, nu))
         moved = max(_product(x, y, y) for x, y in zip(image, other))
-        outcomes.append(moved <= factor * apart)
-        attained = attained or moved == factor * apart > 0
+        if apart:
+            ratios.append(moved / apart)
     return Checked(
         "EXACT_CASES",
         "the distributional Bellman operator contracts the largest squared Cramer distance by gamma, attained",
         _SOURCE + ", Proposition 2",
-        f"{len(outcomes)} pairs of tables of laws on two states, gamma = 1/2",
-        outcomes.count(False) if pinned and attained else len(outcomes),
+        f"{len(ratios)} pairs of tables of laws on two states, gamma = 1/2",
+        sum(ratio > factor for ratio in ratios) if pinned and max(ratios) == factor else len(ratios),
     )
 
 

@@ -11,6 +11,7 @@ from math import factorial
 import sympy
 
 from proofs_check.checked import Checked
+from proofs_check.sos import defect
 
 # Arguments that make each statement false: weights inverted, unbalanced flows, a shorter step that does contract.
 FALSIFIED = {
@@ -66,20 +67,20 @@ def lemma_weights_attain(inverted: bool = False) -> Checked:
     e = sympy.symbols("e0:3", real=True)
     m = sympy.symbols(f"m0:{len(_CYCLES)}", nonnegative=True)
     root = [x / y if inverted else y / x for x, y in zip(a, b)]  # sqrt(w)
-    form, squares = sympy.Integer(0), sympy.Integer(0)
+    form, squares = sympy.Integer(0), []
     for multiplier, cycle in zip(m, _CYCLES):
         for i, j in _edges(cycle):
             # The edge adds m / (u_i v_i) to mu_i - alpha and m / (v_i u_j) to L_ij.
             form += multiplier / (a[i] * b[i]) ** 2 * (a[i] * b[i] * e[i]) ** 2
             coupling = multiplier / (b[i] * a[j]) ** 2
             form -= root[i] / root[j] * coupling * (a[i] * b[i] * e[i]) * (a[j] * b[j] * e[j])
-            squares += multiplier * (e[i] - e[j]) ** 2 / 2
+            squares.append((Fraction(1, 2), e[i] - e[j], multiplier))
     return Checked(
         "SOS",
         "y (S(w) - alpha I) y = sum over cycles of m (e_i - e_j)^2 / 2 for w = v / u, y = sqrt(u v) e, N = 3",
         "derived; Perron vectors of G",
         "multipliers of the five cycles of three players, symbolic; exact expansion",
-        sympy.expand(form - squares),
+        defect(form, squares, m),
     )
 
 
@@ -92,18 +93,22 @@ def lemma_weights_optimal(power: int = 1) -> Checked:
     t (p - q)^2 + (t + q) p q over t_0 t_1 t_2, all non-negative.
     """
     t, p, q, first, second = sympy.symbols("t p q t0 t1", positive=True)
-    two = first / second + second / first - 2 - (first - second) ** power * (first - second) / (first * second)
     x, y = t + p, t + q
-    three = x / y + y / t + t / x - 3 - (t * (p - q) ** 2 + (t + q) * p * q) / (x * y * t)
-    # The other orientation of a three-cycle is this one with x and y exchanged.
-    other = y / x + x / t + t / y - 3 - (t * (p - q) ** 2 + (t + p) * p * q) / (x * y * t)
-    defects = (sympy.cancel(defect) for defect in (two, three, other))
+    # Times the product of the t: polynomials. The two orientations of a three-cycle exchange x and y.
+    two = first**2 + second**2 - 2 * first * second
+    three = x * x * t + y * y * x + t * t * y - 3 * x * y * t
+    other = y * y * t + x * x * y + t * t * x - 3 * x * y * t
+    defects = (
+        defect(two, [(1, (first - second) ** power)]),
+        defect(three, [(1, p - q, t), (1, 1, t, p, q), (1, 1, q, p, q)], [t, p, q]),
+        defect(other, [(1, p - q, t), (1, 1, t, p, q), (1, 1, p, p, q)], [t, p, q]),
+    )
     return Checked(
         "SOS",
         "sum of t_i / t_j over the edges of a cycle is at least the number of edges, for cycles of length 2 and 3",
         "derived; with weights_attain: max over w of lambda_min S(w) is alpha",
         "explicit non-negative terms over positive denominators; sum of the three squared defects",
-        sum(defect**2 for defect in defects),
+        sum(rest**2 for rest in defects),
     )
 
 
@@ -124,7 +129,7 @@ def lemma_euler_step(constant: int = 2) -> Checked:
         "the projected Euler step contracts by 1 - 2 alpha h + beta^2 h^2 in the squared metric",
         _SOURCE + ", Euler step 2 alpha / beta^2; the factor is derived",
         "expansion for vectors of two entries; the factor completed to a square; sum of squared defects",
-        sum(defect**2 for defect in (step, best)),
+        sum(rest**2 for rest in (step, best)),
     )
 
 

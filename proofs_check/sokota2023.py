@@ -1,10 +1,12 @@
 """Lemmas of magnetic mirror descent (Sokota et al. 2023): the energy balance of one step in a regularised game."""
 
+from fractions import Fraction
 from itertools import combinations
 
 import sympy
 
 from proofs_check.checked import Checked
+from proofs_check.sos import defect
 
 # Arguments that make each statement false: an anchored step without its anchor's weight, a step too long.
 FALSIFIED = {"energy": {"anchor": 2}, "absorbed": {"stretch": 2}}
@@ -64,11 +66,15 @@ def lemma_absorbed(stretch: int = 1) -> Checked:
     a, b = sympy.symbols("a b", real=True)
     eta, L, s = sympy.symbols("eta L s", nonnegative=True)
     tau = eta * L**2 + s
-    squares = (a - eta * L * b) ** 2 / 2 + eta * s * b**2 / 2
+    half = Fraction(1, 2)
     return Checked(
         "SOS",
         "(a^2 + eta tau b^2) / 2 >= eta L a b for all real a, b and eta <= tau / L^2",
         _SOURCE,
         "(a - eta L b)^2 / 2 + eta (tau - eta L^2) b^2 / 2; exact expansion",
-        sympy.expand((a**2 + eta * tau * b**2) / 2 - stretch * eta * L * a * b - squares),
+        defect(
+            (a**2 + eta * tau * b**2) / 2 - stretch * eta * L * a * b,
+            [(half, a - eta * L * b), (half, b, eta, s)],
+            [eta, s],
+        ),
     )

@@ -11,6 +11,7 @@ from itertools import combinations, product
 import sympy
 
 from proofs_check.checked import Checked
+from proofs_check.sos import defect
 
 # Arguments that make each statement false: the wrong base point, half the norm, a step twice as long.
 FALSIFIED = {
@@ -115,17 +116,20 @@ def lemma_absorbed(stretch: int = 1) -> Checked:
     """(q a^2 + b^2) / 2 - eta L a b >= 0 if eta <= 1 / (tau + L), where q = 1 - eta tau: a sum of squares.
 
     With eta = 1 / (tau + L + s), s >= 0 the slack of the step, the left side is eta times
-    L (a - b)^2 / 2 + s a^2 / 2 + (tau + s) b^2 / 2. At s = 0 and tau -> 0 it vanishes for a = b: L is needed.
+    L (a - b)^2 / 2 + s a^2 / 2 + (tau + s) b^2 / 2, which is checked after dividing by eta > 0. At s = 0 and tau -> 0
+    it vanishes for a = b: L is needed.
     """
     a, b = sympy.symbols("a b", real=True)
     tau, L, s = sympy.symbols("tau L s", nonnegative=True)
     eta = stretch / (tau + L + s)
     q = 1 - eta * tau
-    squares = L * (a - b) ** 2 / 2 + s * a**2 / 2 + (tau + s) * b**2 / 2
+    slack = sympy.expand(sympy.cancel((tau + L + s) * ((q * a**2 + b**2) / 2 - eta * L * a * b)))
+    half = Fraction(1, 2)
+    squares = [(half, a - b, L), (half, a, s), (half, b, tau), (half, b, s)]
     return Checked(
         "SOS",
         "(q a^2 + b^2) / 2 >= eta L a b for all real a, b and eta <= 1 / (tau + L), q = 1 - eta tau",
         _SOURCE,
         "eta (L (a - b)^2 + s a^2 + (tau + s) b^2) / 2 with s = 1/eta - tau - L >= 0; exact expansion",
-        sympy.cancel((q * a**2 + b**2) / 2 - eta * L * a * b - eta * squares),
+        defect(slack, squares, [L, tau, s]),
     )

@@ -67,13 +67,18 @@ def _robust_value(gamma: Fraction) -> Fraction:
 def lemma_bracket(exchanged: bool = False) -> Checked:
     """At every iteration min over models of V^policy(s0) <= robust value <= Q_i(s0), for four discounts.
 
-    The values are 28/3, 14, 70 and 700."""
+    The values are 28/3, 14, 70 and 700; the iterations 1, 1, 3 and 3."""
     outcomes = []
     values = {Fraction(1, 4): Fraction(28, 3), Fraction(1, 2): 14, Fraction(9, 10): 70, Fraction(99, 100): 700}
+    lengths = []
     for gamma, truth in values.items():
         outcomes.append(_robust_value(gamma) == truth)
-        for low, high in _iwocs(gamma)[0]:
-            outcomes.append(high <= truth <= low if exchanged else low <= truth <= high)
+        brackets, used = _iwocs(gamma)
+        lengths.append((len(brackets), used))
+        for low, high in brackets:
+            ends = (high, low) if exchanged else (low, high)
+            outcomes.append(sorted((low, truth, high)) == [ends[0], truth, ends[1]])
+    outcomes.append(lengths == [(1, 1), (1, 1), (3, 3), (3, 3)])
     return Checked(
         "EXACT_CASES",
         "lower and upper value of IWOCS bracket the robust value of the start state at every iteration",
