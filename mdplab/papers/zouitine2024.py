@@ -86,7 +86,7 @@ def _bracket(p, rng, lower=None, upper=None):
 
 
 @claim(
-    "Section 4 (derived certificate)",
+    "Bracket of the search (derived)",
     r"V^{\pi_i}_{T_{i+1}}(s_0) \;\le\; V^*(s_0) \;\le\; \max_a Q_i(s_0, a) \quad \forall i",
     relation=Bound(),
     assumptions=("$(s,a)$-rectangular set", "static models solved exactly"),
@@ -138,7 +138,7 @@ def _stall_rate(p, rng, free_rows="worst"):
 
 
 @claim(
-    "Section 4, choice of the next model (derived)",
+    "Choice of the next model (derived)",
     r"\Pr[\text{IWOCS stalls}] \le \tfrac{1}{20} \text{ if rows without effect on } V^{\pi_i} \text{ are its worst}",
     relation=BoundHP(delta=0.05),
     assumptions=("random sets: three states, two actions, two rows a pair, rewards by state",),
@@ -224,7 +224,7 @@ def _stalls(p, rng, first=0, kernels=None):
 
 
 @claim(
-    "Remark after Algorithm 1",
+    "Remark on premature stopping",
     r"T_{i+1} \in \{T_0, \dots, T_i\} \text{ with } V^{\pi_i}_{T_{i+1}}(s_0) < V^*(s_0) < Q_i(s_0, \pi_i(s_0))",
     relation=Witness(),
     assumptions=("three states, two actions, two rows a pair", "in fractions, from the model of all first rows"),
@@ -258,7 +258,7 @@ def _duality(p, rng, rectangular=True):
 
 
 @claim(
-    "Section 3, static worst case",
+    "Static worst case, no duality gap",
     r"V^*(s_0) = \max_\pi \min_T V^\pi_T(s_0) = \min_T \max_\pi V^\pi_T(s_0)",
     relation=Identity(),
     assumptions=("$(s,a)$-rectangular set", "stationary policies"),
@@ -285,7 +285,7 @@ def _walk(p, rng, max_models=100, first=0):
 
 
 @claim(
-    "Section 6, WindyWalk",
+    "Experiment WindyWalk",
     r"\text{after one added model } V^{\pi_i}_{T_{i+1}}(s_0) = Q_i(s_0, \pi_i(s_0)) = \min_\alpha V^*_{T_\alpha}(s_0)",
     relation=Identity(),
     assumptions=("layout reconstructed from the text", r"$\alpha$ uniform on $[0, 1/2]$, 25 values", "start: no wind"),
