@@ -9,8 +9,8 @@ both after v is shifted so that the two are alike. Then `hi` is no less than its
 V* <= V*_q <= hi; and `lo` is no more than its own backup under pi against the whole set, so that lo <= V^pi <= V*.
 The operators shift constants by gamma because rows are distributions. e covers rounding of the two backups, that of
 the referee, objectives that the kernels take for ties, the error of an inner problem that is solved by a root, and
-what the referee charges for a row that leaves the set by rounding. Where e alone would cost more than half of the tolerance, it is cut down to what the tolerance
-leaves, but not below the rounding.
+what the referee charges for a row that leaves the set by rounding. Where e alone would cost more than half of the
+tolerance, it is cut down to what the tolerance leaves, but not below the rounding and the ties.
 """
 
 from collections.abc import Mapping
