@@ -193,6 +193,12 @@ def test_windy_walk():
     problem = instances.windy_walk()
     v, _ = robust_values(problem, 1e-9)
     assert v[0] == pytest.approx(-7.95214749, abs=6e-9)  # half a unit of the last digit
+    strong = problem.uncertainty.kernels[-1]
+    # From column 2, action East, in rows 0, 2, 4, 5: one cell West with probability 1/2 to the powers 1, 3, 6, 6.
+    assert [float(strong[6 * row + 2, 1, 6 * row + 1]) for row in (0, 2, 4, 5)] == [0.5, 2.0**-3, 2.0**-6, 2.0**-6]
+    # North ends at a wall in row 2 and moves in row 5; West always succeeds; no wind in column 0.
+    assert strong[14, 0, 14] == 1 - 2.0**-3 and strong[32, 0, 26] == 1 - 2.0**-6
+    assert strong[14, 3, 13] == strong[12, 1, 13] == 1 and strong[1, 2, 1] == 0.5
     static = []
     for model in models_of(problem)[::6]:
         w = np.zeros(36)
