@@ -131,7 +131,7 @@ def verify(
     else:
         console.print(f"[green]all {len(record['results'])} verdicts as expected[/] {seconds}")
     if report is not None:
-        console.print(f"report: {build_report(record, report)}")
+        console.print(f"report: {build_report(record, report, store=store)}")
     _write_json(json_file, record)
     raise typer.Exit(1 if surprises else 0)
 
@@ -174,15 +174,19 @@ def figures(
 @app.command()
 def prove(
     keys: Annotated[list[str] | None, typer.Argument(metavar="[KEY]...", help="Papers; all by default.")] = None,
+    store: StoreOption = None,
     json_file: JsonOption = None,
 ) -> None:
-    """Check the lemmas of proofs_check: kind, statement, seconds, verdict."""
-    from mdplab.report.lemmas import check_lemmas, lemma_table
+    """Check the lemmas of proofs_check: kind, statement, seconds, verdict; the report shows what was found."""
+    from mdplab.report.lemmas import check_lemmas, keep_lemmas, lemma_table, summary
 
     records = check_lemmas(keys)
     _write_json(json_file, records)
     if json_file != "-":
-        _console().print(lemma_table(records))
+        console = _console()
+        console.print(lemma_table(records))
+        console.print(summary(records))
+    keep_lemmas(records, store)
     raise typer.Exit(0 if all(record["ok"] for record in records) else 1)
 
 
@@ -193,7 +197,7 @@ def report_(
     """The HTML report of the last run."""
     from mdplab.report.build import build_report, load_last_run
 
-    _console().print(f"report: {build_report(load_last_run(store), folder)}")
+    _console().print(f"report: {build_report(load_last_run(store), folder, store=store)}")
 
 
 @app.command()

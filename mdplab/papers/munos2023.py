@@ -147,7 +147,7 @@ def _one_step(p, rng, step=nash_md_step, constant=1 / 24):
         "hoeffding": variant(_one_step, "eta^2 / 8, by Hoeffding's lemma.", constant=1 / 8),
         "printed": variant(_one_step, "2 eta^2, as printed.", constant=2.0),
     },
-    lemmas=("munos2023:energy", "munos2023:landau", "munos2023:uniform_moment"),
+    lemmas=("munos2023:energy", "munos2023:landau", "munos2023:uniform_moment", "munos2023:hoeffding"),
     words="The divergence from the equilibrium contracts by 1 - eta tau, up to eta^2 / 24, which is best possible.",
     title="One step of Nash-MD",
 )
@@ -236,7 +236,7 @@ def last_iterate(p: Params, rng: np.random.Generator) -> Evidence:
         "constant_step": variant(_schedule, "A constant step, eta tau = 1/2.", 1 / 6, weight=0.5),
         "strengthened": variant(_schedule, "A tenth of the bound.", 1 / 60),
     },
-    lemmas=("munos2023:schedule", "munos2023:landau"),
+    lemmas=("munos2023:schedule", "munos2023:landau", "munos2023:uniform_moment"),
     words="The energy balance gives a bound 48 times below the printed one.",
     title="Nash-MD on the schedule, sharper",
 )
@@ -370,6 +370,7 @@ def _a_posteriori(p, rng, factor=1.0, reversed_kl=False, uniform=False):
         "reversed_kl": variant(_a_posteriori, "D(BR || pi) in place of D(pi || BR).", reversed_kl=True),
         "no_reference": variant(_a_posteriori, "A best response that ignores mu.", uniform=True),
     },
+    lemmas=("munos2023:gap", "munos2023:certificate"),
     words="The duality gap, computable without the equilibrium, bounds the divergence from it.",
     title="A-posteriori certificate",
 )
@@ -418,6 +419,7 @@ def _certificates(p, rng, checker=_checker):
         "no_rounding": variant(_certificates, "A checker without regard to rounding.", _trusting),
         "halved": variant(_certificates, "tau D(pi || BR) taken for the gap.", _halved),
     },
+    lemmas=("munos2023:gap", "munos2023:certificate"),
     words="The referee never accepts a gap that is too small, at any scale; truth is decided by 300-bit balls.",
     title="Soundness of the gap checker",
 )
@@ -444,6 +446,7 @@ def _cycle(p, rng, order=(0, 1, 2)):
         "own_margin": variant(_cycle, "Every action weighted by its own margin: (a, b, c).", (2, 0, 1)),
         "other_rotation": variant(_cycle, "The other rotation: (c, a, b).", (1, 2, 0)),
     },
+    lemmas=("munos2023:three_cycle",),
     words="The equilibrium of three cyclic actions weighs each by the margin between the other two.",
     title="Equilibrium of a cycle",
 )
@@ -486,6 +489,7 @@ def _regret(p, rng, step=tuned_step):
         "slow_step": variant(_regret, "eta = 4 T^(-1/8).", lambda n, T: 4 * T**-0.125),
     },
     controls={"double_step": variant(_regret, "Twice the tuned step.", lambda n, T: 2 * tuned_step(n, T))},
+    lemmas=("munos2023:hoeffding",),
     words="Mirror descent with a step tuned to the horizon has regret of order sqrt(T) in a preference game.",
     title="No regret",
 )
@@ -522,7 +526,7 @@ def _tail(p, rng, **options):
         "one_update": variant(_mean, "The policy after the first update.", forgetful=True),
         "strengthened": variant(_mean, "A twentieth of the bound.", factor=0.05),
     },
-    lemmas=("munos2023:schedule",),
+    lemmas=("munos2023:schedule", "munos2023:hoeffding"),
     words="With sampled comparisons the mean divergence still falls like 1 / T.",
     title="Nash-MD from samples, mean",
 )

@@ -7,6 +7,7 @@ from typing import Any
 from mdplab.claims import discovery
 from mdplab.claims.store import Store, default_path
 from mdplab.report.html import write_report
+from mdplab.report.lemmas import lemma_records
 
 FIGURES = Path("figures")
 
@@ -40,8 +41,8 @@ def _read(path: Path, question: Callable[[Store], Any]) -> Any:
         return question(opened)
 
 
-def build_report(run: Mapping[str, Any], folder: Path, figures: Path = FIGURES) -> Path:
-    """Write the HTML report of a run; figures that have been drawn before are shown.
+def build_report(run: Mapping[str, Any], folder: Path, figures: Path = FIGURES, *, store: Path | None = None) -> Path:
+    """Write the HTML report of a run; figures drawn before are shown, and lemmas as `mdplab prove` last found them.
 
     Raises
     ------
@@ -75,4 +76,6 @@ def build_report(run: Mapping[str, Any], folder: Path, figures: Path = FIGURES) 
             "figures": shown,
         }
         paper["claims"].append({**result, **extra})
-    return write_report(folder, run, list(papers.values()), figures)
+    from proofs_check.checked import KINDS
+
+    return write_report(folder, run, list(papers.values()), figures, lemma_records(store), KINDS)

@@ -10,6 +10,8 @@ from rich.markup import escape
 
 from mdplab.claims import discovery
 from mdplab.report.build import latest_result
+from mdplab.report.html import lemma_word
+from mdplab.report.lemmas import lemma_records
 
 
 def catalogue(keys: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -65,6 +67,7 @@ def claim_record(claim_id: str, store: Path | None = None) -> dict[str, Any]:
         raise ValueError(f"{claim_id!r} names {len(found)} claims; give one of {', '.join(found)}")
     entry = next(iter(found.values()))
     claim, card = entry.claim, entry.card
+    lemmas = lemma_records(store) if claim.lemmas else {}
     return {
         "id": entry.id,
         "title": claim.title,
@@ -79,6 +82,7 @@ def claim_record(claim_id: str, store: Path | None = None) -> dict[str, Any]:
         "falsifiers": {name: _first_line(function) for name, function in claim.falsifiers.items()},
         "controls": {name: _first_line(function) for name, function in claim.controls.items()},
         "lemmas": list(claim.lemmas),
+        "lemmas_say": {lemma: lemmas[lemma] for lemma in claim.lemmas if lemma in lemmas},
         "expected": str(card.expect.verdict),
         "note": card.note,
         "not_established": claim.relation.not_established,
@@ -99,7 +103,11 @@ def print_claim(console: Console, record: dict[str, Any]) -> None:
     lines += [("assumes", text) for text in record["assumptions"]]
     for kind in ("falsifiers", "controls"):
         lines += [(kind[:-1], f"{name}: {text}" if text else name) for name, text in record[kind].items()]
-    lines += [("lemmas", ", ".join(record["lemmas"])), ("expected", f"{record['expected']}. {record['note']}")]
+    for lemma in record["lemmas"]:
+        found = record["lemmas_say"].get(lemma)
+        said = f"{lemma_word(found)}. {found['statement']}" if found else "there is no such lemma"
+        lines.append(("lemma", f"{lemma}: {said}"))
+    lines.append(("expected", f"{record['expected']}. {record['note']}"))
     latest = record["latest"]
     if latest:
         lines.append(("latest", f"{latest['verdict']} ({latest['profile']} profile). {latest['reason']}"))

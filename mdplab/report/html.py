@@ -3,7 +3,7 @@
 import math
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +92,30 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def render(run: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
-    """The page as HTML text.
+def lemma_word(lemma: Mapping[str, Any]) -> str:
+    """What is said of a lemma: it holds, fails, or has not been checked since its code changed."""
+    return {True: "holds", False: "FAILS", None: "not checked"}[lemma["ok"]]
 
-    Parameters
-    ----------
-    run
-        `RunResult.to_json()`.
-    papers
-        For each paper, in order: `key`, `title`, `authors`, `year`, `venue`, `arxiv` and `claims`, the results of that
-        paper extended by `words`, `assumptions`, `lemmas`, `rule` and `figures` (each with `file`, `alt`, `caption`).
+
+def lemma_tone(lemma: Mapping[str, Any]) -> str:
+    """The colour class of a lemma."""
+    return {True: "good", False: "bad", None: "wait"}[lemma["ok"]]
+
+
+def breakable(identifier: str) -> str:
+    """An id as HTML that a narrow column may break after its colon and its underscores.
+
+    Examples
+    --------
+    >>> breakable("smith2027:a_b")
+    'smith2027:<wbr>a_<wbr>b'
     """
+    from html import escape
+
+    return re.sub(r"([:_])", r"\1<wbr>", escape(identifier))
+
+
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, select_autoescape
     from markupsafe import Markup
 
@@ -114,22 +127,86 @@ def render(run: Mapping[str, Any], papers: Sequence[Mapping[str, Any]]) -> str:
         short=short,
         killed=killed,
         arm_tone=arm_tone,
+        breakable=lambda identifier: Markup(breakable(identifier)),
+        lemma_tone=lemma_tone,
+        lemma_word=lemma_word,
         mathml=lambda latex: Markup(mathml(latex)),
         prose=lambda text: Markup(prose(text)),
     )
+    return environment
+
+
+def render(
+    run: Mapping[str, Any], papers: Sequence[Mapping[str, Any]], lemmas: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """The page of the claims as HTML text.
+
+    Parameters
+    ----------
+    run
+        `RunResult.to_json()`.
+    papers
+        For each paper, in order: `key`, `title`, `authors`, `year`, `venue`, `arxiv` and `claims`, the results of that
+        paper extended by `words`, `assumptions`, `lemmas`, `rule` and `figures` (each with `file`, `alt`, `caption`).
+    lemmas
+        `lemma_records()`: those that a claim cites are shown with it, and link to their page.
+    """
     for paper in papers:
         for claim in paper["claims"]:
             claim["details"] = _details(claim)
-    return environment.get_template("report.html.j2").render(
-        run=run,
-        papers=papers,
-        surprises=sum(not result["as_expected"] for result in run["results"]),
-        manifest=[(key.replace("_", " "), _text(value)) for key, value in run.get("manifest", {}).items()],
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            run=run,
+            papers=papers,
+            lemmas=lemmas or {},
+            surprises=sum(not result["as_expected"] for result in run["results"]),
+            manifest=[(key.replace("_", " "), _text(value)) for key, value in run.get("manifest", {}).items()],
+        )
     )
 
 
-def write_report(folder: Path, run: Mapping[str, Any], papers: Sequence[Mapping[str, Any]], figures: Path) -> Path:
-    """Write `index.html` and copies of the figures it shows; returns the page's path.
+def render_lemmas(lemmas: Mapping[str, Mapping[str, Any]], kinds: Mapping[str, str], claims: Collection[str]) -> str:
+    """The page of the lemmas as HTML text.
+
+    Parameters
+    ----------
+    lemmas
+        `lemma_records()`.
+    kinds
+        Kinds in the order they are shown in, each with what decides it.
+    claims
+        Ids of the claims on the other page, which are linked to.
+    """
+    decides = {**kinds, "": "not checked since the code last changed, or the check raised an error"}
+    groups = [
+        {"name": name or "UNDECIDED", "decides": text, "lemmas": [x for x in lemmas.values() if x["kind"] == name]}
+        for name, text in decides.items()
+    ]
+    return (
+        _environment()
+        .get_template("lemmas.html.j2")
+        .render(
+            lemmas=lemmas,
+            papers=len({lemma.partition(":")[0] for lemma in lemmas}),
+            unchecked=sum(lemma["ok"] is None for lemma in lemmas.values()),
+            seconds=sum(lemma["seconds"] for lemma in lemmas.values()),
+            kinds=[group for group in groups if group["lemmas"]],
+            claims=claims,
+        )
+    )
+
+
+def write_report(
+    folder: Path,
+    run: Mapping[str, Any],
+    papers: Sequence[Mapping[str, Any]],
+    figures: Path,
+    lemmas: Mapping[str, Mapping[str, Any]] | None = None,
+    kinds: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `index.html`, copies of the figures it shows, and `lemmas.html` if there are any; returns the page's path.
 
     Raises
     ------
@@ -147,5 +224,8 @@ def write_report(folder: Path, run: Mapping[str, Any], papers: Sequence[Mapping[
                 except OSError as error:
                     raise ValueError(f"{target}: cannot be written ({error.strerror or error})") from None
     page = folder / "index.html"
-    write_atomically(page, render(run, papers))
+    write_atomically(page, render(run, papers, lemmas))
+    if lemmas:
+        claims = {claim["id"] for paper in papers for claim in paper["claims"]}
+        write_atomically(folder / "lemmas.html", render_lemmas(lemmas, kinds or {}, claims))
     return page

@@ -71,6 +71,14 @@ def test_the_page_says_everything_and_escapes_it():
     assert "http" not in page.replace("http://www.w3.org/1998/Math/MathML", ""), "the page loads nothing from elsewhere"
 
 
+def test_a_claim_links_to_its_lemmas(tmp_path):
+    lemma = {"id": "smith2027:max", "kind": "IDENTITY", "statement": "a < b", "source": "s", "ok": True, "seconds": 0.1}
+    lemmas = {"smith2027:max": {**lemma, "cited_by": ["smith2027:contraction"]}}
+    page = write_report(tmp_path, RUN, _papers(), tmp_path, lemmas, {"IDENTITY": "algebra"}).read_text()
+    assert 'href="lemmas.html#smith2027:max"' in page and "a &lt; b" in page and ">1 lemma<" in page
+    assert 'id="smith2027:max"' in (tmp_path / "lemmas.html").read_text()
+
+
 def test_figures_are_copied_beside_the_page(tmp_path):
     (tmp_path / "figures/smith2027").mkdir(parents=True)
     (tmp_path / "figures/smith2027/x.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
