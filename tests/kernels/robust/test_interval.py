@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from kernels.robust import programs, saddles
 
-from mdplab.kernels.robust import interval
+from mdplab.kernels.robust import interval, l1
 
 
 def boxes(key):
@@ -72,6 +72,15 @@ def test_limits():
     # CVaR stays on the nominal support.
     z[np.flatnonzero(p == 0)[0]] = z.min() - 1
     assert interval.cvar_row(z, p, 1e-6, q) == pytest.approx(z[p > 0].min(), rel=1e-14)  # one dot product
+
+
+def test_an_l1_ball_lies_in_the_linf_ball_of_half_its_radius():
+    for z, p, fraction, _ in programs.random_rows(326, count=60):
+        q, slack = np.empty_like(p), 1e-14 * (1 + np.abs(z).max())
+        assert interval.linf_row(z, p, fraction, q) <= l1.l1_row(z, p, 2 * fraction, q) + slack
+    z, p, q = np.array([0.0, 1.0, 2.0, 3.0]), np.full(4, 0.25), np.empty(4)
+    # Worked by hand: two entries give, two receive, against one and one.
+    assert interval.linf_row(z, p, 0.125, q) == 1.5 - 0.125 * (3 + 2 - 1) and l1.l1_row(z, p, 0.25, q) == 1.5 - 0.375
 
 
 def test_ragged_rows_are_the_rows():
