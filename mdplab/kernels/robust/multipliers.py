@@ -15,8 +15,8 @@ from mdplab.kernels.robust.tilt import CHI2, EPS, L2, MAX_STEPS, floor, prepare,
 
 # Past this multiplier of a unit spread the row is its floor to every digit.
 _MAX_BETA = 1e40
-# A Newton step of rounding size ends the search only this close to the budget; elsewhere it says that the slope is steep.
-_NEAR = 1e-6
+# A Newton step of rounding size ends the search only this close to the budget; elsewhere the slope is merely steep.
+_NEAR = 1e-12
 
 
 @kernel
@@ -74,7 +74,7 @@ def _split(kind, weight, y, p, at, radius, out_q):
         nearby = np.inf
         if total > 0.0 and slope > 0.0:
             nearby = mu * np.exp(min(np.log1p((radius - total) / total) * total / slope, 3.0))
-            if abs(nearby - mu) <= EPS * mu and abs(total - radius) <= _NEAR * radius:
+            if abs(nearby - mu) <= EPS * mu and abs(total - radius) <= _NEAR * radius + EPS:
                 break
         if not low < nearby < high or step % 8 == 7:
             nearby = 10.0 * low if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.1 * high)
@@ -139,6 +139,7 @@ def balance(kind, z, p, indptr, radius, out_pi, out_q):
     u = height - spread[top] * np.sqrt(2.0 * radius * second)
     if not left < u < right:
         u = 0.5 * height
+    total = 0.0
     beta[:] = 0.0
     for step in range(MAX_STEPS):
         total = _demand(kind, y, nominal, at, low - bottom, spread, mean, u, beta, out_q)
@@ -155,23 +156,37 @@ def balance(kind, z, p, indptr, radius, out_pi, out_q):
         nearby = -1.0
         if slope > 0.0 and total > 0.0:
             nearby = u + 2.0 * (total - radius) / (1.0 + np.sqrt(radius / total)) / slope
-            if abs(nearby - u) <= EPS * u and abs(total - radius) <= _NEAR * radius:
+            if abs(nearby - u) <= EPS * u and abs(total - radius) <= _NEAR * radius + EPS:
                 break
         if not left < nearby < right or step % 8 == 7:
             nearby = 0.5 * (left + right)
         if abs(nearby - u) <= EPS * u:
             break
         u = nearby
-    total = 0.0
-    for a in range(num):
-        if beta[a] > 0.0:
-            out_pi[a] = beta[a] / spread[a]
-            total += out_pi[a]
-    if total > 0.0:
-        out_pi /= total
-    else:
-        out_pi[top] = 1.0
+    if total < radius * (1.0 - _NEAR) - EPS and right - left <= 4.0 * EPS * right:
+        # The demand jumps within a rounding of u, as at a floor: the slopes on its left make the policy.
+        _demand(kind, y, nominal, at, low - bottom, spread, mean, left, beta, out_q)
+    _mix(beta, spread, top, out_pi)
+    if total < radius * (1.0 - _NEAR) - EPS or total > radius * (1.0 + _NEAR) + EPS:
+        # What a rounding less than u would cost, nature cannot pay.
+        u = min(u * (1.0 + 4.0 * EPS), right) if total > radius else u
+        _demand(kind, y, nominal, at, low - bottom, spread, mean, u, beta, out_q)
     return bottom + u
+
+
+@kernel
+def _mix(beta, spread, top, out_pi):
+    """The policy out_pi (A,) proportional to the multipliers: all mass where one is infinite, `top` where all are 0."""
+    total = 0.0
+    for a in range(beta.size):
+        out_pi[a] = beta[a] / spread[a] if beta[a] > 0.0 else 0.0
+        total += out_pi[a]
+    if total > 0.0 and total < np.inf:
+        out_pi /= total
+        return
+    best = np.argmax(beta) if total > 0.0 else top
+    out_pi[:] = 0.0
+    out_pi[best] = 1.0
 
 
 @kernel

@@ -61,26 +61,25 @@ def _moments(weight, y):
 def _tilt_kl(y, p, beta, out_q):
     """q proportional to p exp(-beta y): (M, D, -dM/dbeta)."""
     _, centre, _ = _moments(p, y)
-    if beta * centre > 1.0:
+    near = beta * centre <= 1.0
+    if not near:
         centre = 0.0
     # With x = -beta (y - centre), E_p x = 0: log E e^x = log1p(E(e^x - 1 - x)) keeps the digits of a small divergence.
-    linear, growth, first = 0.0, 0.0, 0.0
+    mass, growth, first = 0.0, 0.0, 0.0
     for i in range(y.size):
+        out_q[i] = 0.0
         if p[i] > 0.0:
             x = -beta * (y[i] - centre)
-            e = np.expm1(x)
-            linear += p[i] * x
-            growth += p[i] * (e - x if centre > 0.0 else e)
-            first += p[i] * x * (e if centre > 0.0 else e + 1.0)
-            out_q[i] = p[i] * (e + 1.0)
-        else:
-            out_q[i] = 0.0
-    mass = 0.0
-    for i in range(y.size):
-        mass += out_q[i]
-    divergence = first / mass - (np.log1p(growth) if centre > 0.0 else np.log(mass))
-    for i in range(y.size):
-        out_q[i] /= mass
+            out_q[i] = p[i] * np.exp(x)
+            mass += out_q[i]
+            if near:
+                e = np.expm1(x)
+                growth += p[i] * (e - x)
+                first += p[i] * x * e
+            else:
+                first += out_q[i] * x
+    divergence = first / mass - (np.log1p(growth) if near else np.log(mass))
+    out_q /= mass
     _, mean, second = _moments(out_q, y)
     return mean, max(divergence, 0.0), second
 
@@ -124,7 +123,7 @@ def _tilt_burg(y, p, beta, out_q):
             out_q[i] = p[i] / s
             mass += out_q[i]
             # sum p x / (1 + x) = 0 unless mass has left the support, and leaves no cancellation.
-            divergence += p[i] * (np.log1p(x) - x / s if w > 0.0 else np.log(s))
+            divergence += p[i] * ((np.log1p(x) if x > -0.5 else np.log(s)) - (x / s if w > 0.0 else 0.0))
             weight += out_q[i] / s
             centre += out_q[i] / s * y[i]
     # Where w = 0 the minimiser absorbs the mass, and w does not answer to beta.
@@ -155,10 +154,20 @@ def _tilt_chi2(y, p, beta, out_q):
                 left = True
         if not left:
             break
+    total = 0.0
     for i in range(y.size):
         if out_q[i] > 0.0:
-            out_q[i] = p[i] * (1.0 / mass + 0.5 * beta * (mean - y[i]))
-    return mean - 0.5 * beta * second, gone / mass + 0.25 * beta * beta * second, 0.5 * second
+            out_q[i] = p[i] * (1.0 + (gone / mass + 0.5 * beta * (mean - y[i])))
+            total += out_q[i]
+    # A large beta between near ties leaves the sum few digits: what is returned is a distribution, with its own M, D.
+    excess, value, divergence = total - 1.0, 0.0, gone
+    for i in range(y.size):
+        if out_q[i] > 0.0:
+            ratio = (gone / mass + 0.5 * beta * (mean - y[i]) - excess) / total
+            divergence += p[i] * ratio * ratio
+            out_q[i] /= total
+            value += out_q[i] * y[i]
+    return value, divergence, 0.5 * second
 
 
 @kernel
