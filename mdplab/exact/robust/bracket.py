@@ -86,7 +86,7 @@ def _around(op: RobustBellman, step: Step, above: np.ndarray, below: np.ndarray,
     shift = 0.5 * (high + low) / (1 - op.gamma)
     size = float(np.abs(reward).max()) + float(np.abs(v).max()) + abs(shift)
     roundings = 2 * min(op.rows.width, 64) + op.A + 32
-    least = roundings * UNIT * size + op.rows.near_ties(op.rows.objective(v, op.gamma))
+    least = roundings * UNIT * size + op.rows.near_ties(v, op.gamma)
     wanted = 4 * least + _INNER * (float(np.ptp(reward)) + op.gamma * float(np.ptp(v)))
     bare = 0.5 * max(high - low, 0.0)
     if abs(high + low) <= 0.2 * wanted:

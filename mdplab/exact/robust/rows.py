@@ -135,12 +135,19 @@ class Rows:
             return q.reshape(-1, self.S) @ v
         return np.add.reduceat(q * v[self.indices], self.indptr[:-1])
 
-    def near_ties(self, z: np.ndarray) -> float:
-        """Most that an entry of z exceeds the least of its row by, among those that kernels take to be tied with it."""
-        counts = np.diff(self.indptr)
-        least = np.minimum.reduceat(z, self.indptr[:-1])
-        above = z - np.repeat(least, counts)
-        return float(above[above <= np.repeat(_TIE * (1 + np.abs(least)), counts)].max())
+    def near_ties(self, v: np.ndarray, gamma: float) -> float:
+        """Most that an objective exceeds the least of its row by, among those that kernels take to be tied with it."""
+        if self.indices is None and self.reward_next is None:
+            # All rows have the same objective but for a constant.
+            z = gamma * v
+            least, room = z.min(), _TIE * (1 + np.abs(self.reward + z.min()).max())
+        else:
+            z, counts = self.objective(v, gamma), np.diff(self.indptr)
+            least = np.minimum.reduceat(z, self.indptr[:-1])
+            room = np.repeat(_TIE * (1 + np.abs(least)), counts)
+            least = np.repeat(least, counts)
+        above = z - least
+        return float(above[above <= room].max())
 
     def rewards(self, q: np.ndarray) -> np.ndarray:
         """Mean reward of each row `(rows,)` under q."""
