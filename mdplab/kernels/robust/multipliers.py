@@ -73,10 +73,10 @@ def _split(kind, weight, y, p, at, radius, out_q):
             high = mu
         nearby = np.inf
         if total > 0.0 and slope > 0.0:
-            nearby = mu * np.exp(min(np.log1p((radius - total) / total) * total / slope, 3.0))
+            nearby = mu * np.exp(min(max(np.log1p((radius - total) / total) * total / slope, -9.0), 3.0))
             if abs(nearby - mu) <= EPS * mu and abs(total - radius) <= _NEAR * radius + EPS:
                 break
-        if not low < nearby < high or step % 8 == 7:
+        if not low < nearby < high or abs(nearby - mu) <= EPS * mu or step % 8 == 7:
             nearby = 10.0 * low if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.1 * high)
         if abs(nearby - mu) <= EPS * mu or nearby > _MAX_BETA:
             break
@@ -101,7 +101,9 @@ def _descend(kind, y, p, target, mean, beta, out_q):
         if second > 0.0 and value > 0.0:
             drop = value - target if kind == CHI2 or kind == L2 else value * np.log1p((value - target) / target)
             nearby = beta + drop / second
-        if not low < nearby < high or step % 8 == 7:
+        if abs(nearby - beta) <= EPS * beta and abs(value - target) <= _NEAR * target:
+            break
+        if not low < nearby < high or abs(nearby - beta) <= EPS * beta or step % 8 == 7:
             nearby = 4.0 * low + 1.0 if high == np.inf else (np.sqrt(low * high) if low > 0.0 else 0.25 * high)
         if abs(nearby - beta) <= EPS * beta or nearby > _MAX_BETA:
             break
@@ -158,7 +160,7 @@ def balance(kind, z, p, indptr, radius, out_pi, out_q):
             nearby = u + 2.0 * (total - radius) / (1.0 + np.sqrt(radius / total)) / slope
             if abs(nearby - u) <= EPS * u and abs(total - radius) <= _NEAR * radius + EPS:
                 break
-        if not left < nearby < right or step % 8 == 7:
+        if not left < nearby < right or abs(nearby - u) <= EPS * u or step % 8 == 7:
             nearby = 0.5 * (left + right)
         if abs(nearby - u) <= EPS * u:
             break
