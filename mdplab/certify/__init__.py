@@ -3,8 +3,8 @@
 `check` re-derives a certificate, in floating point with a proved bound of its own rounding (`rows`) or in rational
 arithmetic without any tolerance (`rational`); `prove_optimal` decides exactly whether a deterministic policy is
 optimal. Nothing here imports a solver or a kernel. What is trusted: the validation of `mdplab.models`, IEEE
-arithmetic of NumPy (for kind `"soft"` and robust KL and Burg sets also its `exp` and `log`), and at the exact level integers, `fractions` and
-python-flint.
+arithmetic of NumPy (for kind `"soft"` and robust KL and Burg sets also its `exp` and `log`), and at the exact level
+integers, `fractions` and python-flint.
 
 Formats
 -------

@@ -13,7 +13,8 @@ q_a . (r_a + gamma hi)` gives `hi >= T hi`, hence `hi >= V*`; with `pi` in place
 The kernel of a certificate is that of a solver, in floats, and lies on the boundary of its set up to rounding. The
 referee first replaces it by one that lies in the set exactly (in balls: by an enclosure of one), and refuses it if it
 was further outside than `ALLOWANCE`; `hi` must hold under the replacement. The minima of `T_pi lo` are bounded from
-below by weak duality, with multipliers of the referee's own: see `robust_duals` and `robust_polytopes`. No formula is
+below by weak duality, with multipliers of the referee's own: see `robust_duals`, `robust_polytopes`
+and `robust_transport`. No formula is
 approximated at either level; only the arithmetic differs. At the exact level KL and Burg balls use flint's ball
 arithmetic, everything else rationals.
 """
@@ -25,16 +26,16 @@ import numpy as np
 
 from mdplab.certify import rational
 from mdplab.certify.case import POLICY_SUM, Case, spread
-from mdplab.certify.enclosure import Arbs, FloatBalls, Plain, Rationals
+from mdplab.certify.enclosure import Arbs, FloatBalls, Rationals
 from mdplab.certify.kinds import require_discounted
 from mdplab.certify.report import Refused
 from mdplab.certify.robust_duals import KL, L2, Burg, Chi2, Rows, WeightedL1
-from mdplab.certify.robust_polytopes import Box, Models, Wasserstein
+from mdplab.certify.robust_polytopes import Box, Models
+from mdplab.certify.robust_transport import Wasserstein
 from mdplab.certify.rows import BLOCK
 from mdplab.models import MDP, RobustMDP, uncertainty
 
 _BITS = (128, 512)
-_PLAIN = Plain()
 
 # By type, not by name: a set with another meaning is another type.
 _FAMILIES = {
@@ -72,10 +73,7 @@ def robust_evaluation(case: Case, problem: RobustMDP) -> float:
 def _bracket(case: Case, problem: RobustMDP, *, optimal: bool) -> float:
     require_discounted(case)
     mdp, one = case.mdp, problem.uncertainty
-    kind = _NOISE.get(one.order) if type(one) is uncertainty.NoiseSet else _FAMILIES.get(type(one))
-    if kind is None:
-        raise Refused(f"the referee does not know the set {type(one).__name__}")
-    family = kind(problem)
+    family = family_of(problem)
     if case.level == "exact" and family.transcendental and rational.flint is None:
         raise Refused(f"the exact level of a {one.name} set needs python-flint, which is not installed")
     pi = case.policy()
@@ -86,7 +84,7 @@ def _bracket(case: Case, problem: RobustMDP, *, optimal: bool) -> float:
     case.value_within(lo, hi)
     # Multipliers are sought where formulas may leave the range of floats; nothing depends on what is found.
     with np.errstate(all="ignore"):
-        for rows in _blocks(mdp, one, case.level):
+        for rows in blocks(mdp, one, case.level):
             _judge(case.level, family, mdp, rows, kernel[rows.s, rows.a], lo, hi, pi, optimal)
     gap = case.claims_gap(spread(hi, lo))
     bounds = "lo <= V^pi <= V* <= hi" if optimal else "lo <= V^pi <= hi"
@@ -95,6 +93,15 @@ def _bracket(case: Case, problem: RobustMDP, *, optimal: bool) -> float:
         f"{one.support}; the kernel in that set"
     )
     return gap
+
+
+def family_of(problem: RobustMDP) -> Any:
+    """Membership and bounds for the problem's set."""
+    one = problem.uncertainty
+    kind = _NOISE.get(one.order) if type(one) is uncertainty.NoiseSet else _FAMILIES.get(type(one))
+    if kind is None:
+        raise Refused(f"the referee does not know the set {type(one).__name__}")
+    return kind(problem)
 
 
 def _kernel(case: Case) -> np.ndarray:
@@ -113,7 +120,7 @@ def _kernel(case: Case) -> np.ndarray:
     return kernel
 
 
-def _blocks(mdp: MDP, one: Any, level: str) -> Iterator[Rows]:
+def blocks(mdp: MDP, one: Any, level: str) -> Iterator[Rows]:
     """The available rows of successive states; one state at a time in exact arithmetic."""
     step = 1 if level == "exact" else max(1, BLOCK // (mdp.S * mdp.A))
     # The joint maximum norm of noise is no shared budget.
@@ -175,7 +182,7 @@ def _require(
     states = rows.s[rows.starts]
     weights = ar.of(pi[states])
     weights = (weights / ar.total(weights)[:, None])[np.searchsorted(states, rows.s), rows.a]
-    kernel, penalty = family.repaired(ar, rows, Q)
+    kernel, penalty = family.repaired(ar, rows, Q, reward + mdp.gamma * hi + every)
     backup = ar.total(kernel * (ar.of(reward + every) + gamma * ar.of(hi)[None, :]))
     if penalty is not None:
         backup = backup + penalty

@@ -34,10 +34,11 @@ from mdplab.certify.report import Refused
 
 # A distance may exceed its budget by this share and amount: the solver's rounding. What nature gains by it is charged.
 ALLOWANCE = 1e-12
+# How far rows recovered by an optimiser (transport plans, weights of models) may be from the kernel's: charged too.
+RECOVERED = 1e-9
 PLAIN = Plain()
 _GOLDEN = (5**0.5 - 1) / 2
-# The bracket of about 60 natural logarithms shrinks to 1e-14 of itself.
-_STEPS = 80
+_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Divergence:
     transcendental = False
     # Whether at radius 0 the set is the nominal row.
     is_point = True
+    # To what share a multiplier is sought: kinks need all digits, smooth bounds are flat at their best.
+    sharp = 1e-9
 
     def __init__(self, problem: Any) -> None:
         one = problem.uncertainty
@@ -133,12 +136,18 @@ class Divergence:
         """The best `nu` for `lam` `(n, 1)`, in plain floats."""
         return np.zeros_like(lam)
 
+    def multipliers(self, rows: Rows, p: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """A good multiplier for each group, in plain floats."""
+        return best_multipliers(self, rows, p, y)
+
     def bracket(self, rows: Rows, span: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the best multiplier of each group lies, in units of which nothing is proved."""
         return 1e-14 * span, 10 * span * (1 + 1 / np.sqrt(np.maximum(self.size(rows), 1e-20)))
 
-    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray) -> tuple[Any, Any]:
+    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray, z: np.ndarray) -> tuple[Any, Any]:
         """Rows that are in the set, a little nearer to the nominal ones than Q's, and the price of each.
+
+        `z` `(n, S)` is an objective that Q's rows may make small: a hint for those who need one.
 
         By convexity `D((1 - t) q + t p) <= (1 - t) D(q)`, which is at most the budget for `t = 1 - budget / D(q)`.
         """
@@ -172,11 +181,10 @@ class Divergence:
         p = rows.nominal(ar)
         y, y_plain = (w[:, None] * z, w_plain[:, None] * z_plain) if rows.shared else (z, z_plain)
         p_plain = rows.nominal(PLAIN)
-        if self.soft:
-            lam_plain = lam = self.size(rows)
-        else:
-            lam_plain = lam = best_multipliers(self, rows, p_plain, y_plain)
-        nu = self.centre(self.prepared(rows, p_plain, y_plain), lam_plain[rows.group][:, None])
+        lam = self.size(rows) if self.soft else self.multipliers(rows, p_plain, y_plain)
+        # Any positive multiplier is valid, and any nu; what the search may leave beyond the floats is not a number.
+        lam = np.where((lam > 0) & np.isfinite(lam), lam, 1.0)
+        nu = np.nan_to_num(self.centre(self.prepared(rows, p_plain, y_plain), lam[rows.group][:, None]))
         price = self.price(ar, rows, p, y, ar.of(lam[rows.group][:, None]), ar.of(nu))
         if self.soft:
             return ar.grouped(w * price, rows.starts)
@@ -191,6 +199,8 @@ class Divergence:
 
 class WeightedL1(Divergence):
     """`sum_i w_i |q_i - p_i|`; total variation has weights 1/2."""
+
+    sharp = 1e-15
 
     def weights(self, rows: Rows) -> np.ndarray:
         """`(n, S)`."""
@@ -349,7 +359,8 @@ class Burg(Divergence):
             slope = (weight / (away + gap)).sum(axis=1, keepdims=True) / first**2
             step = (lam - 1 / first) / slope
             gap = np.where(step > 0, gap + step, gap)
-            if not (step > 1e-14 * gap).any():
+            # The bound is flat in nu at its best.
+            if not (step > 1e-9 * gap).any():
                 break
         return base - np.maximum(gap, below)
 
@@ -380,6 +391,6 @@ def best_multipliers(family: Divergence, rows: Rows, p: np.ndarray, y: np.ndarra
         at_new = bound(new)
         left, right = np.where(down, new, right), np.where(down, left, new)
         at_left, at_right = np.where(down, at_new, at_right), np.where(down, at_left, at_new)
-        if (high - low).max() < 1e-15:
+        if (high - low).max() < family.sharp:
             break
     return np.exp(np.where(at_left >= at_right, left, right))

@@ -1,26 +1,19 @@
-"""Boxes of rows, finitely many models and Wasserstein balls: membership, and bounds by weak duality.
+"""Boxes of rows and finitely many models: membership, and bounds by weak duality.
 
 Box, `lo <= q <= hi` (interval, L-infinity, contamination, CVaR): for every `nu`, `min q . z >= nu + sum_i min(lo_i
 (z_i - nu), hi_i (z_i - nu))`. Bounds of an interval set that miss the simplex by rounding are read as divided by
 their sums: `lo / max(1, sum lo)` and `hi / min(1, sum hi)`.
 
 Models: a minimum over finitely many; with `"s"` over all actions of a state together.
-
-Wasserstein, cost `C`: for every `lambda >= 0`, `min q . y >= sum_i p_i min_j (y_j + lambda C_ij) - lambda radius`.
-Membership needs a transport plan, which a linear program finds and the arithmetic of the level verifies.
 """
 
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linprog, nnls
-from scipy.sparse import coo_array
+from scipy.optimize import nnls
 
 from mdplab.certify.report import Refused
-from mdplab.certify.robust_duals import ALLOWANCE, PLAIN, Divergence, Rows, as_probabilities
-
-# How far rows recovered by an optimiser of SciPy (plans, weights of models) may be from the kernel's; it is charged.
-RECOVERED = 1e-9
+from mdplab.certify.robust_duals import ALLOWANCE, PLAIN, RECOVERED, Rows, as_probabilities
 
 
 class Box:
@@ -47,7 +40,7 @@ class Box:
             return (1 - size) * p, ar.of(rows.allowed)
         return ar.maximum(p - size, zero), ar.masked(rows.allowed, p + size)
 
-    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray) -> tuple[Any, None]:
+    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray, z: np.ndarray) -> tuple[Any, None]:
         """Entries clipped to the bounds, and the sum restored in proportion to the room that each entry has."""
         rows.refuse_first((Q > 0) & ~rows.allowed, "has mass off the nominal support")
         lo, hi = self.bounds(ar, rows)
@@ -90,7 +83,7 @@ class Models:
         """The rows of each model."""
         return [as_probabilities(ar, one[rows.s, rows.a]) for one in self.set.kernels]
 
-    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray) -> tuple[Any, None]:
+    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray, z: np.ndarray) -> tuple[Any, None]:
         """The nearest rows, or combination of matrices, of the models; Refused if they are not near."""
         models = np.stack(self.kernels(PLAIN, rows))
         q = as_probabilities(PLAIN, Q)
@@ -130,100 +123,3 @@ class Models:
         for x in means[1:]:
             best = ar.minimum(best, x)
         return best if rows.shared else ar.grouped(best, rows.starts)
-
-
-class Wasserstein(Divergence):
-    """The cost of transport from the nominal row."""
-
-    is_point = False
-
-    def price(self, ar: Any, rows: Rows, p: Any, y: Any, lam: Any, nu: Any) -> Any:
-        """`sum_i p_i min_j (y_j + lambda C_ij)`."""
-        value = ar.of(np.zeros(len(rows.s)))
-        for i in np.flatnonzero((rows.P > 0).any(axis=0)):
-            value = value + p[:, i] * ar.least(y + lam * ar.of(self.set.cost[i]), rows.allowed)
-        return value
-
-    def bracket(self, rows: Rows, span: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Kinks are at `(y_i - y_j) / C`."""
-        costs = self.set.cost[self.set.cost > 0]
-        least, most = (costs.min(), costs.max()) if len(costs) else (1.0, 1.0)
-        return 1e-14 * span / most, 2 * span / least
-
-    def repaired(self, ar: Any, rows: Rows, Q: np.ndarray) -> tuple[Any, None]:
-        """Rows that a verified plan reaches, drawn back to the nominal rows as far as its cost exceeds the radius."""
-        rows.refuse_first((Q > 0) & ~rows.allowed, "has mass off the nominal support")
-        nominal, budget = rows.nominal(ar), self.budget(ar, rows)
-        reached, far = self._plans(ar, rows, nominal, Q, np.zeros(len(rows.s), dtype=bool))
-        allowance = ar.of(RECOVERED * (1 + self.size(rows)))
-        outside = ~ar.shown(budget + allowance - ar.grouped(far, rows.groups))
-        if outside.any():
-            # Where the cost is no metric, mass common to both rows may help by moving on.
-            reached, far = self._plans(ar, rows, nominal, Q, outside[rows.group])
-        total = ar.grouped(far, rows.groups)
-        excess = total - budget
-        outside = ar.shown(excess - allowance)
-        if outside.any():
-            g = int(np.argmax(outside))
-            raise Refused(
-                f"kernel rows at {rows.name(g)} lie outside the set: wasserstein distance "
-                f"{ar.floats(total)[g]:.12g}, as far as plans were found, radius {self.size(rows)[g]:.12g}"
-            )
-        back = ar.share(ar.maximum(excess, ar.of(np.zeros(len(rows.groups)))), total)[rows.group]
-        return reached + back[:, None] * (nominal - reached), None
-
-    def _plans(self, ar: Any, rows: Rows, nominal: Any, Q: np.ndarray, full: np.ndarray) -> tuple[Any, Any]:
-        """The rows that plans to Q's rows lead to, and their costs."""
-        p, q = rows.nominal(PLAIN), as_probabilities(PLAIN, Q)
-        reached, costs = [], []
-        for k in range(len(rows.s)):
-            sources, targets, share = self._plan(p[k], q[k], bool(full[k]))
-            got, cost = _moved(ar, nominal[k], sources, targets, share, self.set.cost)
-            if np.abs(ar.floats(got) - q[k]).max() > RECOVERED:
-                raise Refused(f"no transport plan found to the kernel row at state {rows.s[k]}, action {rows.a[k]}")
-            reached.append(got)
-            costs.append(cost)
-        return ar.stacked(reached), ar.stacked(costs)
-
-    def _plan(self, p: np.ndarray, q: np.ndarray, full: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Sources, targets and the share of its mass that each source sends to each target: none to itself."""
-        more, less = np.flatnonzero(p > q), np.flatnonzero(q > p)
-        if not len(more) or not len(less):
-            return more[:0], less[:0], np.zeros((0, 0))
-        if full:
-            more, less = np.flatnonzero(p), np.arange(len(q))
-            moved = _transport(self.set.cost[more], p[more], q)
-            moved[np.arange(len(more)), more] = 0.0
-        else:
-            give, take = (p - q)[more], (q - p)[less]
-            alone = min(len(more), len(less)) == 1
-            cost = self.set.cost[np.ix_(more, less)]
-            moved = np.outer(give, take) / max(give.sum(), take.sum()) if alone else _transport(cost, give, take)
-        share = moved / p[more][:, None]
-        # Exactly at most 1, whatever the sum rounds to: it has far fewer than 9000 terms.
-        return more, less, share / np.maximum(1.0, share.sum(axis=1, keepdims=True) * (1 + 1e-12))
-
-
-def _transport(cost: np.ndarray, give: np.ndarray, take: np.ndarray) -> np.ndarray:
-    """A cheapest plan between two vectors of equal sum, up to rounding."""
-    m, n = cost.shape
-    entry = np.arange(m * n)
-    # The last balance follows from the others.
-    rows = np.concatenate([entry // n, m + entry % n])
-    matrix = coo_array((np.ones(2 * m * n), (rows, np.tile(entry, 2))), shape=(m + n, m * n)).tocsr()
-    take = take * (give.sum() / take.sum())
-    found = linprog(cost.ravel(), A_eq=matrix[:-1], b_eq=np.append(give, take)[:-1], method="highs")
-    return np.zeros((m, n)) if found.x is None else np.maximum(found.x, 0.0).reshape(m, n)
-
-
-def _moved(
-    ar: Any, p: Any, sources: np.ndarray, targets: np.ndarray, share: np.ndarray, cost: np.ndarray
-) -> tuple[Any, Any]:
-    """The row that a plan leads to, and its cost."""
-    S = len(cost)
-    if not len(sources):
-        return p, ar.of(np.zeros(1))[0]
-    mass = p[sources][:, None] * ar.of(share)
-    price = ar.total(ar.total(mass * ar.of(cost[np.ix_(sources, targets)])))
-    leave, arrive = ar.total(mass), ar.total(ar.transposed(mass))
-    return p - ar.scattered(leave, sources, S) + ar.scattered(arrive, targets, S), price

@@ -149,6 +149,7 @@ def _set(one, q, P, s, actions, problem, prices):
         elif name.endswith("kl"):
             distances.append(cp.sum(cp.kl_div(q[a][on], P[a][on])))
         elif name == "burg":
+            # kl_div(p, q) is p log(p / q) - p + q.
             distances.append(cp.sum(cp.kl_div(P[a][on], q[a][on])) + 1 - cp.sum(q[a][on]))
         elif name.endswith("chi2"):
             distances.append(cp.sum(cp.multiply(1 / P[a][on], cp.square(q[a][on] - P[a][on]))))
@@ -156,18 +157,31 @@ def _set(one, q, P, s, actions, problem, prices):
             plan = cp.Variable((P.shape[1], P.shape[1]), nonneg=True)
             more += [cp.sum(plan, axis=1) == P[a], cp.sum(plan, axis=0) == q[a]]
             distances.append(cp.sum(cp.multiply(one.cost, plan)))
-    if name == "burg":
-        # kl_div(p, q) is p log(p / q) - p + q.
-        distances = [
-            cp.sum(cp.kl_div(P[a][P[a] > 0], q[a][np.flatnonzero(P[a])])) + 1 - cp.sum(q[a][np.flatnonzero(P[a])])
-            for a in range(len(actions))
-        ]
     if name.startswith("soft_"):
         return more, [size[a] * distances[a] for a in range(len(actions))]
     budget = np.square(size) if name in ("l2", "noise_2") else size
     if shared:
         return [*more, sum(distances) <= budget], prices
     return more + [distances[a] <= budget[a] for a in range(len(actions))], prices
+
+
+DISTANCES = {"l1", "tv", "weighted_l1", "l2", "kl", "burg", "chi2"}
+
+
+def distance(one, p, q, s, a):
+    """`D(q, p)` in the units of the radius, for the sets in `DISTANCES`; squared for L2 with `"s"`."""
+    on = p > 0
+    if one.name in ("l1", "tv", "weighted_l1"):
+        w = {"l1": 1.0, "tv": 0.5}.get(one.name)
+        w = one.weights[s, a] if w is None else w
+        return (w * np.abs(q - p)).sum()
+    if one.name == "l2":
+        return np.square(q - p).sum() if one.rectangularity == "s" else np.linalg.norm(q - p)
+    if one.name == "chi2":
+        return (np.square(q - p)[on] / p[on]).sum()
+    first, second = (q, p) if one.name == "kl" else (p, q)
+    on = first > 0
+    return (first[on] * np.log(first[on] / second[on])).sum()
 
 
 def objectives(problem, v):
