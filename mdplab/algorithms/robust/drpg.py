@@ -86,7 +86,7 @@ def drpg(
     inner : {"exact", "gradient"}
         Who plays nature. "gradient" is for L1 balls; it stops by the same measured gap.
     inner_step
-        Step size of the inner gradient, relative to the largest entry of the gradient.
+        Step size of the inner gradient; 0.1 in the authors' code.
     pi0 : array (S, A), optional
         First policy; uniform by default.
     checkpoints
@@ -129,7 +129,7 @@ def drpg(
     return Trace(kept, {name: np.array(column) for name, column in rows.items()})
 
 
-def _descend(problem, pi, kernel, tol, inner_step, max_iters=10_000):
+def _descend(problem, pi, kernel, tol, inner_step, max_iters=1000):
     """Projected gradient descent on the rows until nature's gain, by one Bellman step, is at most the tolerance."""
     one = problem.uncertainty
     if not isinstance(one, L1Ball | TVBall):
@@ -144,8 +144,7 @@ def _descend(problem, pi, kernel, tol, inner_step, max_iters=10_000):
         known = robust_evaluation(problem, pi, kernel=kernel, max_solves=1)
         if known.gap <= tol or k == max_iters:
             break
-        gradient = kernel_gradient(problem, kernel, pi)
-        moved = kernel - inner_step * gradient / np.abs(gradient).max()
+        moved = kernel - inner_step * kernel_gradient(problem, kernel, pi)
         kernel = project_row_balls(moved, centre, radius, mask, joint=one.rectangularity == "s")
     return kernel, known.value, known.gap, k
 
