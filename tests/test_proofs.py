@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from proofs_check.checked import Checked, falsified, lemmas
+from proofs_check.checked import Checked, Refused, falsified, lemmas
 
 LEMMAS = lemmas()
 
@@ -20,7 +20,11 @@ def test_it_holds(name):
 
 @pytest.mark.parametrize("name", sorted(LEMMAS))
 def test_its_falsified_variant_fails(name):
-    assert not LEMMAS[name](**falsified(name)).ok
+    try:
+        checked = LEMMAS[name](**falsified(name))
+    except Refused:
+        return
+    assert not checked.ok
 
 
 def test_cited_lemmas_exist():
