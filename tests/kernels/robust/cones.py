@@ -28,7 +28,9 @@ def program(kind, z, p, indptr, radius, pi=None, temperature=0.0):
     keep = p > 0 if kind in ("kl", "chi2") else np.ones(p.size, dtype=bool)
     action = np.repeat(np.arange(indptr.size - 1), np.diff(indptr))[keep]
     z, p = z[keep], p[keep]
-    low, spread = z.min(), np.ptp(z) or 1.0
+    low, spread = z.min(), np.ptp(z)
+    if spread == 0:
+        return low
     y, n, num = (z - low) / spread, z.size, indptr.size - 1
     # x = (q, t, u, total), with t the terms of the divergence (or of its root) and total their sum.
     width = 2 * n + 2

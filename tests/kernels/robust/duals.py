@@ -90,7 +90,7 @@ def kl(z, p, radius, slip=1.0):
         log = np.where(centre[:, 0] > 0, np.log1p((np.expm1(x) - x) @ p), np.log(np.exp(np.minimum(x, 0.0)) @ p))
         return centre[:, 0] - b[:, 0] * (log + slip * radius)
 
-    return z.min() + max(0.0, _maximum(value, np.log(y.max()) - 8, np.log(y.max()) + 30))
+    return z.min() + max(0.0, _maximum(value, np.log(y.max()) - 40, np.log(y.max()) + 30))
 
 
 def burg(z, p, radius, slip=1.0):
@@ -137,7 +137,7 @@ def l2(z, p, radius, slip=1.0):
         q = project(p - t * y)
         return q @ y + (np.sum((q - p) ** 2, axis=1) - slip * radius**2) / (2 * t[:, 0])
 
-    return z.min() + max(0.0, _maximum(value, -np.log(y.max()) - 30, -np.log(y.max()) + 12))
+    return z.min() + max(0.0, _maximum(value, -np.log(y.max()) - 30, -np.log(y.max()) + 40))
 
 
 DUALS = {"kl": kl, "burg": burg, "chi2": chi2, "l2": l2}
