@@ -3,7 +3,10 @@
 from mdplab.models.constrained import ConstrainedMDP
 from mdplab.models.games import MatrixGame, PreferenceGame
 from mdplab.models.mdp import MDP
+from mdplab.models.polymatrix import PolymatrixGame
 from mdplab.models.robust import RobustMDP
+from mdplab.models.small_gain import SmallGainCertificate
+from mdplab.models.smooth_games import Ball, Box, QuadraticGame, SmoothGame
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
 from mdplab.models.uncertainty import (
     BurgBall,
@@ -29,6 +32,8 @@ from mdplab.models.validation import check_distribution
 
 __all__ = [
     "MDP",
+    "Ball",
+    "Box",
     "BurgBall",
     "CVaRSet",
     "Certificate",
@@ -43,8 +48,12 @@ __all__ = [
     "MatrixGame",
     "ModelSet",
     "NoiseSet",
+    "PolymatrixGame",
     "PreferenceGame",
+    "QuadraticGame",
     "RobustMDP",
+    "SmallGainCertificate",
+    "SmoothGame",
     "SoftChi2",
     "SoftKL",
     "SoftTV",
