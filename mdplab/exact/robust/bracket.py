@@ -26,6 +26,8 @@ from mdplab.models import Certificate, Solution
 
 # Relative to the range of the objective: what a root finder and a row's membership may be off by.
 _INNER = 4e-12
+# The same where the referee recovers a transport plan, or weights of models, by an optimiser of its own.
+_RECOVERED = 1e-9
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,9 +87,11 @@ def _around(op: RobustBellman, step: Step, above: np.ndarray, below: np.ndarray,
     reward = op.rows.reward if op.rows.reward_next is None else op.rows.reward_next
     shift = 0.5 * (high + low) / (1 - op.gamma)
     size = float(np.abs(reward).max()) + float(np.abs(v).max()) + abs(shift)
+    # A soft set's price is a difference of probabilities times the temperature.
+    size += 4 * op.nature.temperature
     roundings = 2 * min(op.rows.width, 64) + op.A + 32
     least = roundings * UNIT * size + op.rows.near_ties(v, op.gamma)
-    wanted = 4 * least + _INNER * (float(np.ptp(reward)) + op.gamma * float(np.ptp(v)))
+    wanted = 4 * least + _membership(op, 8 * roundings * UNIT) * (float(np.ptp(reward)) + op.gamma * float(np.ptp(v)))
     bare = 0.5 * max(high - low, 0.0)
     if abs(high + low) <= 0.2 * wanted:
         # Nothing to gain: values that are exact, such as zeros, stay so.
@@ -100,7 +104,25 @@ def _around(op: RobustBellman, step: Step, above: np.ndarray, below: np.ndarray,
     lo, hi = v - half, v + half
     if op.terminal is not None:
         # Their value is known, and in all other rows the zeros only help both inequalities.
-        v, lo, hi = (np.where(op.terminal, 0.0, x) for x in (v, lo, hi))
+        v = np.where(op.terminal, 0.0, v)
+        if op.nature.temperature == 0:
+            # Elsewhere a referee sees the price of a row up to rounding, and 0 <= 0 not at all.
+            lo, hi = (np.where(op.terminal, 0.0, x) for x in (lo, hi))
     gap = float(np.nextafter((hi - lo).max(), np.inf))
     residual = max(abs(high), abs(low))
     return Bracket(v, lo, hi, step.weights, step.q, gap, 2 * least / margin, slack, residual)
+
+
+def _membership(op: RobustBellman, doubt: float) -> float:
+    """What keeping nature's rows in the set may cost, relative to the range of the objective.
+
+    A relative entropy known up to `doubt` is brought below the radius by a share `doubt / radius` of the way back to
+    the nominal row, which is about `sqrt(2 radius)` away.
+    """
+    kind, radius = op.nature.kind, op.nature.size
+    if kind == "wasserstein" or (kind == "models" and op.nature.shared):
+        return _RECOVERED
+    if kind in ("kl", "burg") and radius.max() > 0:
+        radius = radius[radius > 0]
+        return _INNER + float(np.minimum(doubt * np.sqrt(2 / radius), np.sqrt(2 * radius)).max())
+    return _INNER

@@ -170,6 +170,11 @@ class Nature:
         over_ranges(lambda a, b: kernel(*given, a, b, value, q), rows.S, _WORK * rows.nnz)
         return value, q
 
+    @property
+    def temperature(self) -> float:
+        """Largest price of a unit of distance in a soft set; 0 for the others."""
+        return float(self.size.max()) if self.kind.startswith("soft_") else 0.0
+
     def penalty(self, q: np.ndarray) -> np.ndarray | float:
         """What a soft set charges for each row of q `(rows,)`; 0 for the others."""
         if not self.kind.startswith("soft_"):
