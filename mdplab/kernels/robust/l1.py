@@ -88,7 +88,8 @@ def l1_rows(z, p, indptr, radius, start, stop, out_value, out_p):
 def l1_rows_shared(z, p, radius, start, stop, out_value):
     """Values of `l1_row` for rows start <= k < stop of dense p (N, S) with one objective z (S,), sorted once.
 
-    radius and out_value (N,). The nominal expectation, less what moving radius / 2 from the largest z downwards saves.
+    radius and out_value (N,). The nominal expectation, less what moving radius / 2 from the largest z downwards saves;
+    or, where less mass stays than moves, what stays, from the least z upwards.
     """
     S = z.shape[0]
     order = np.arange(S)
@@ -105,6 +106,16 @@ def l1_rows_shared(z, p, radius, start, stop, out_value):
         for k in range(begin, end):
             left = 0.5 * radius[k]
             gain = 0.0
+            if left > 0.5:
+                stays = 1.0 - left
+                i = 0
+                while stays > 0.0 and i < S:
+                    keep = min(p[k, order[i]], stays)
+                    gain += keep * saving[i]
+                    stays -= keep
+                    i += 1
+                out_value[k] = least + gain
+                continue
             i = S - 1
             give = p[k, order[i]]
             while give < left and saving[i] > 0.0:
