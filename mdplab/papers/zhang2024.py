@@ -9,8 +9,6 @@ Derived here: the gradient domination holds with both occupancies under the froz
 where actions do not move the state; the error of the tabular estimate is at most gamma / (beta (1 - gamma)) times the
 largest error of log Z at V*, attained where all rows are alike. The paper's finite-sample bound has a factor
 exp(beta / (1 - gamma)); its constants could not be checked, and the rate N^(-1/2) is what is tested.
-
-Numbers of the ring come from an exact dynamic programme, written for these notes; the sweep over slips is ours.
 """
 
 from dataclasses import dataclass
@@ -96,6 +94,7 @@ def _equivalence(p, rng, temperature=lambda gamma, beta: gamma / beta):
         "undiscounted_penalty": variant(_equivalence, "Penalty KL / beta, not discounted.", lambda g, b: 1 / b),
         "beta_is_temperature": variant(_equivalence, "Temperature gamma beta.", lambda g, b: g * b),
     },
+    lemmas=("zhang2024:frozen_kernel", "iyengar2005:kl_duality"),
     words="A policy's risk-sensitive value is its value against a nature that pays for what it changes.",
     title="Soft robustness is risk aversion",
 )
@@ -161,6 +160,7 @@ def _gradient(p, rng, gradient=_worst_occupancy):
         "no_transpose": variant(_gradient, "The resolvent without transpose.", _other_occupancy("no_transpose")),
         "normalised": variant(_gradient, "Without 1 / (1 - gamma).", _other_occupancy("normalised")),
     },
+    lemmas=("zhang2024:gradient_kernel",),
     words="The gradient is that of an ordinary MDP with nature's worst rows frozen.",
     title="Policy gradient under the worst kernel",
 )
@@ -211,7 +211,6 @@ def _domination(p, rng, mismatch=True, factor=lambda gamma: 1.0):
         "normalised_gradient": variant(
             _domination, "The gradient without 1 / (1 - gamma).", factor=lambda gamma: 1 - gamma
         ),
-        "one_percent_less": variant(_domination, "A hundredth less than the bound.", factor=lambda gamma: 0.99),
     },
     words="A policy that no small change improves is optimal: the gap is at most the best direction's slope.",
     title="Gradient domination",
@@ -297,14 +296,14 @@ def estimation_error(p: Params, rng: np.random.Generator) -> Evidence:
 
 def _rate(p, rng, samples=lambda n: n, undiscounted=False, exact=False):
     mdp = garnet(4, 2, 3, gamma=0.7, rng=rng)
-    beta, sweeps = 1.0, 60
+    beta, sweeps = 1.0, 45
     true = z_iteration(mdp, beta=beta, num_iters=sweeps).q
     sizes = 2 ** np.arange(p.first, p.last + 1)
     error = np.empty((p.seeds, sizes.size))
     for i, k in np.ndindex(error.shape):
         data = sample_transitions(mdp, int(samples(sizes[k])), rng=rng)
         if exact:
-            found = z_iteration(mdp, beta=beta, num_iters=sweeps - 10)
+            found = z_iteration(mdp, beta=beta, num_iters=sweeps - 5)
         else:
             found = rfzi(mdp, data, beta=mdp.gamma * beta if undiscounted else beta, num_iters=sweeps)
         error[i, k] = np.abs(found.q - true).max()
@@ -358,15 +357,12 @@ def figure_slip_sweep(p: Params, rng: np.random.Generator) -> dict[str, np.ndarr
     """Mean value of the policies that are optimal at slip .01 for each beta, at other slips."""
     slips = np.linspace(0, 0.3, 61)
     table = {"slip": slips}
-    for slip, beta, policy in POLICIES:
-        if slip != 0.01:
-            continue
-        actions = [int(digit) for digit in policy]
-        values = []
+    for _, beta, policy in POLICIES[:4]:
+        actions, values = [int(digit) for digit in policy], []
         for other in slips:
             mdp = toy_ring(other)
-            step = mdp.P[np.arange(14), actions]
-            values.append(np.linalg.solve(np.eye(14) - mdp.gamma * step, mdp.r[:, 0]).mean())
+            resolvent = np.eye(14) - mdp.gamma * mdp.P[np.arange(14), actions]
+            values.append(np.linalg.solve(resolvent, mdp.r[:, 0]).mean())
         table["nominal" if beta == 0 else f"beta_{beta:g}"] = np.array(values)
     return table
 
@@ -398,8 +394,7 @@ def draw_policies(ax, table: dict[str, np.ndarray]) -> None:
     )
     bar = ax.figure.colorbar(mesh, ax=ax, ticks=[0, 1, 2])
     bar.ax.set_yticklabels(["left", "stay", "right"])
-    rewards = toy_ring().r[:, 0]
     ax.set_yscale("log")
     ax.set_yticks([0.1, 0.3, 1, 3], ["0.1", "0.3", "1", "3"])
-    ax.set_xticks(np.arange(14), [f"{s}\n{r:g}" for s, r in enumerate(rewards)])
+    ax.set_xticks(np.arange(14), [f"{s}\n{r:g}" for s, r in enumerate(toy_ring().r[:, 0])])
     ax.grid(visible=False)

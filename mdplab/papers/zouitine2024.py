@@ -94,6 +94,7 @@ def _bracket(p, rng, lower=None, upper=None):
         "first_model_below": variant(_bracket, "The incumbent's value in T_0 as lower end.", _nominal_lower),
         "last_model_above": variant(_bracket, "The incumbent's value in T_i as upper end.", upper=_last_model),
     },
+    lemmas=("zouitine2024:bracket",),
     words="Every iteration brackets the robust value, by its incumbent's worst case and by the models solved so far.",
     title="The bracket of IWOCS",
 )
@@ -232,6 +233,7 @@ def _stalls(p, rng, first=0, kernels=None):
         "from_second_rows": variant(_stalls, "From the model of all second rows.", first=1),
         "one_row": variant(_stalls, "With first rows only.", kernels=lambda problem: problem.uncertainty.kernels[:1]),
     },
+    lemmas=("zouitine2024:stall",),
     words="The method may come to rest with its bracket open, and then neither end is the robust value.",
     title="IWOCS can stall",
 )
