@@ -2,6 +2,7 @@
 
 from mdplab.models.constrained import ConstrainedMDP
 from mdplab.models.games import MatrixGame, PreferenceGame
+from mdplab.models.markov_game import MarkovGame
 from mdplab.models.mdp import MDP
 from mdplab.models.polymatrix import PolymatrixGame
 from mdplab.models.robust import RobustMDP
@@ -45,6 +46,7 @@ __all__ = [
     "L1Ball",
     "L2Ball",
     "LinfBall",
+    "MarkovGame",
     "MatrixGame",
     "ModelSet",
     "NoiseSet",
