@@ -25,8 +25,9 @@ def test_the_first_moved_rows_are_printed_alike_for_dense_and_sparse_models():
     assert "mass on nominal successors only" in text and "... 4 more rows; --json writes all" in text
     lines = [line for line in text.splitlines() if line.startswith("  state")]
     assert len(lines) == 8
-    # Half of the radius leaves some successors of a row and arrives at one other.
-    assert all(line.count("+") == 1 and "+0.2" in line and "-" in line for line in lines)
+    # At most half of the radius leaves some successors of a row and arrives at one other.
+    assert all(line.count("+") == 1 and "-" in line for line in lines)
+    assert lines[0].split(": ", 1)[1].split(", ")[0].endswith("+0.2")
 
 
 def test_an_empty_ball_moves_nothing():

@@ -168,6 +168,16 @@ def test_with_one_action_both_rectangularities_are_the_same():
         assert np.abs(one - other).max() <= 2e-9, name  # both gaps
 
 
+def test_rows_are_read_as_probabilities():
+    mdp = small_model(9)
+    off = 1 + 8e-9 * np.random.default_rng([13]).uniform(-1, 1, (7, 3, 1))  # what a model's rows may be off by
+    for rect in ("sa", "s"):
+        for support in ("all", "nominal"):
+            one = L1Ball(0.2, rectangularity=rect, support=support)
+            exact, crooked = (solve(RobustMDP(x, one), tol=1e-10) for x in (mdp, mdp.replace(P=mdp.P * off)))
+            assert np.abs(exact.value - crooked.value).max() <= 2e-10  # both gaps
+
+
 def test_total_variation_is_half_the_l1_distance_and_more_of_it_is_worse():
     mdp = small_model(5)
     values = [solve(RobustMDP(mdp, L1Ball(radius, rectangularity="s")), tol=1e-9).value for radius in (0.1, 0.2, 0.4)]
