@@ -14,6 +14,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mdplab.algorithms.games.iteration import (
+    PreferenceOracle,
+    check_checkpoints,
+    check_step,
+    check_temperature,
+    check_weight,
+    iterate,
+    mirror_step,
+    start,
+)
 from mdplab.kernels.softmax import log_softmax, softmax
 from mdplab.models import PreferenceGame, Trace
 
@@ -35,6 +45,7 @@ def nash_md(
     tau: float,
     num_iters: int,
     eta: float | None = None,
+    opponent_weight: float | None = None,
     log_pi0: np.ndarray | None = None,
     checkpoints: Sequence[int] | None = None,
 ) -> Trace:
@@ -50,6 +61,9 @@ def nash_md(
         Updates T, at least 0.
     eta
         Constant step with eta tau <= 1; the schedule of Theorem 1 by default.
+    opponent_weight
+        Weight of mu in the opponent, in [0, 1]; eta_t tau by default, so that opponent and proximal centre agree. The
+        code of the EGPO paper runs half of that.
     log_pi0
         Logits of the first policy, (..., n) with any leading batch axes before the game's own; mu by default.
     checkpoints
@@ -58,7 +72,7 @@ def nash_md(
     Returns
     -------
     Trace
-        `log_pi` (K, ..., n), normalised.
+        `log_pi` (K, ..., n), normalised; `queries` (K,), one an update.
 
     Raises
     ------
@@ -72,20 +86,22 @@ def nash_md(
     >>> np.exp(trace["log_pi"][-1]).round(2).tolist()
     [0.2, 0.34, 0.46]
     """
-    checkpoints = _checked(tau, eta, num_iters, checkpoints)
-    log_pi = _start(game, log_pi0)
-    out = np.empty((checkpoints.size, *log_pi.shape))
-    kept = 0
-    for t in range(num_iters + 1):
-        if kept < checkpoints.size and checkpoints[kept] == t:
-            out[kept] = log_pi
-            kept += 1
-        if t < num_iters:
-            log_pi = nash_md_step(game, log_pi, tau=tau, eta=schedule(t, tau) if eta is None else eta)
-    return Trace(checkpoints, {"log_pi": out})
+    check_temperature(tau)
+    if eta is not None:
+        check_step(eta, tau)
+    if opponent_weight is not None:
+        check_weight("opponent_weight", opponent_weight)
+    kept, oracle = check_checkpoints(num_iters, checkpoints), PreferenceOracle(game)
+
+    def step(t: int, log_pi: np.ndarray) -> tuple[np.ndarray]:
+        return (_step(oracle, log_pi, tau, schedule(t, tau) if eta is None else eta, opponent_weight),)
+
+    return iterate(oracle, step, {"log_pi": start(game, log_pi0)}, num_iters=num_iters, checkpoints=kept)
 
 
-def nash_md_step(game: PreferenceGame, log_pi: np.ndarray, *, tau: float, eta: float) -> np.ndarray:
+def nash_md_step(
+    game: PreferenceGame, log_pi: np.ndarray, *, tau: float, eta: float, opponent_weight: float | None = None
+) -> np.ndarray:
     """One update: log_pi (..., n) -> (..., n), normalised.
 
     Examples
@@ -95,8 +111,14 @@ def nash_md_step(game: PreferenceGame, log_pi: np.ndarray, *, tau: float, eta: f
     >>> np.allclose(step, log_softmax(np.array([0.75, 0.25])))
     True
     """
-    log_m = mixture(game, log_pi, eta * tau)
-    return log_softmax(log_m + eta * np.matmul(game.K, softmax(log_m)[..., None])[..., 0])
+    check_step(eta, tau)
+    return _step(PreferenceOracle(game), log_pi, tau, eta, opponent_weight)
+
+
+def _step(oracle, log_pi, tau, eta, opponent_weight):
+    weight = eta * tau if opponent_weight is None else opponent_weight
+    gain = oracle.payoff((1 - weight) * log_pi + weight * oracle.log_mu)
+    return mirror_step(log_pi, oracle.log_mu, gain, eta=eta, weight=eta * tau)
 
 
 def mixture(game: PreferenceGame, log_pi: np.ndarray, weight: float) -> np.ndarray:
@@ -149,12 +171,13 @@ def nash_md_sampled(
     >>> nash_md_sampled(game, tau=1.0, num_iters=5, runs=3, rng=np.random.default_rng(0))["log_pi"].shape
     (3, 6, 2)
     """
-    checkpoints = _checked(tau, None, num_iters, checkpoints)
+    check_temperature(tau)
+    checkpoints = check_checkpoints(num_iters, checkpoints)
     if game.rho is not None:
         raise ValueError(f"game has m={game.m} contexts; sampling is for games without")
     if runs < 1:
         raise ValueError(f"runs is {runs}; expected at least 1")
-    log_pi = np.tile(_start(game, None), (runs, 1))
+    log_pi = np.tile(start(game, None), (runs, 1))
     out = np.empty((runs, checkpoints.size, game.n))
     kept = 0
     for t in range(num_iters + 1):
@@ -170,28 +193,3 @@ def nash_md_sampled(
             outcomes = rng.random((runs, game.n)) < game.P.T[z]
             log_pi = log_softmax(log_m + eta * outcomes)
     return Trace(checkpoints, {"log_pi": out})
-
-
-def _checked(tau: float, eta: float | None, num_iters: int, checkpoints: Sequence[int] | None) -> np.ndarray:
-    """The checkpoints as an array, after the ranges of all parameters."""
-    if not (np.isfinite(tau) and tau > 0):
-        raise ValueError(f"tau is {tau}; expected a finite number above 0")
-    if eta is not None and not 0 < eta * tau <= 1:
-        raise ValueError(f"eta tau is {eta * tau:g} with eta={eta:g}, tau={tau:g}; expected in (0, 1]")
-    if num_iters < 0:
-        raise ValueError(f"num_iters is {num_iters}; expected at least 0")
-    kept = np.arange(num_iters + 1) if checkpoints is None else np.asarray(checkpoints, dtype=np.int64)
-    if kept.size == 0 or kept[0] < 0 or kept[-1] > num_iters or np.any(np.diff(kept) <= 0):
-        raise ValueError(f"checkpoints is {kept.tolist()}; expected strictly increasing in [0, {num_iters}]")
-    return kept
-
-
-def _start(game: PreferenceGame, log_pi0: np.ndarray | None) -> np.ndarray:
-    if log_pi0 is None:
-        return game.log_mu.copy()
-    log_pi = np.asarray(log_pi0, dtype=np.float64)
-    if log_pi.shape[log_pi.ndim - game.mu.ndim :] != game.mu.shape:
-        raise ValueError(f"log_pi0 has shape {log_pi.shape}; its last axes must be {game.mu.shape}")
-    if not np.isfinite(log_pi).all():
-        raise ValueError("log_pi0 has an entry that is not finite; the first policy needs full support")
-    return log_softmax(log_pi)
