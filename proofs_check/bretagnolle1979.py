@@ -21,7 +21,9 @@ def lemma_two_outcomes(power: Fraction = Fraction(1)) -> Checked:
         "1 - exp(-KL(p || q)) - (p - q)^2 >= 0 on [1/20, 19/20]^2",
         _SOURCE,
         "branch and bound; second-order Taylor form at q = p",
-        lower_bound(f, {p: ("1/20", "19/20"), q: ("1/20", "19/20")}, touching=(q, p)),
+        lower_bound(
+            f, {p: ("1/20", "19/20"), q: ("1/20", "19/20")}, touching=(q, p), pin=({p: "1/2", q: "1/4"}, "0.071474")
+        ),
     )
 
 

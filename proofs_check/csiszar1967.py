@@ -5,8 +5,9 @@ from fractions import Fraction
 import sympy
 
 from proofs_check.checked import Checked
-from proofs_check.intervals import enclose, lower_bound
+from proofs_check.intervals import lower_bound, pinned
 from proofs_check.sos import defect
+from proofs_check.symbolic import first_nonzero
 
 _SOURCE = "Pinsker 1964; Csiszar 1967, Kullback 1967, Kemperman 1969"
 _P, _Q = sympy.symbols("p q", positive=True)
@@ -31,7 +32,7 @@ def lemma_pinsker(constant: int = 2) -> Checked:
         "d/dq [KL(p || q) - 2 (p - q)^2] = (q - p)(1 - 2q)^2 / (q (1 - q)), hence KL >= 2 TV^2 for two outcomes",
         _SOURCE,
         "derivative as a rational function, and the value at q = p",
-        sympy.simplify(slope) + sympy.simplify(start) ** 2,
+        first_nonzero([sympy.simplify(slope), sympy.simplify(start)]),
     )
 
 
@@ -57,37 +58,32 @@ def lemma_pinsker_on_a_box(constant: Fraction = Fraction(19, 10)) -> Checked:
             _divergence() - constant * (_P - _Q) ** 2,
             {_P: ("1/20", "19/20"), _Q: ("1/20", "19/20")},
             touching=(_Q, _P),
+            pin=({_P: "1/2", _Q: "1/4"}, "0.025091"),
         ),
     )
 
 
 def lemma_two_is_sharp(constant: Fraction = Fraction(201, 100)) -> Checked:
-    """No constant above 2 will do: 2.01 is too large for p = 1/2 and q = 49/100."""
-    lo, hi = enclose(constant * (_P - _Q) ** 2 - _divergence(), {_P: Fraction(1, 2), _Q: Fraction(49, 100)})
-    stated = Fraction(959, 10**9)
-    sound = stated <= lo <= hi < stated + Fraction(1, 10**9)
+    """No constant above 2 will do: 2.01 is too large for p = 1/2 and q = 47/100."""
+    violation = constant * (_P - _Q) ** 2 - _divergence()
     return Checked(
         "COUNTEREXAMPLE",
-        "2.01 (p - q)^2 exceeds KL(p || q) by more than 9.59e-7 at p = 1/2, q = 49/100",
+        "2.01 (p - q)^2 exceeds KL(p || q) at p = 1/2, q = 47/100",
         _SOURCE + "; sharpness of the constant",
         "enclosure at a rational point",
-        lo if sound else -1,
+        pinned(violation, {_P: "1/2", _Q: "47/100"}, "0.000005"),
     )
 
 
 def lemma_no_reverse(weight: Fraction = Fraction(1)) -> Checked:
-    """No constant c makes KL <= c TV^2 in general: p = 1/2, q = 10^-12 have KL > 13 and TV < 1/2."""
-    point = {_P: Fraction(1, 2), _Q: Fraction(1, 10**12)}
-    lo, hi = enclose(weight * _divergence() - 50 * (_P - _Q) ** 2, point)
-    # log(10^6 / 2) + tiny - 12.5 = 0.62236...
-    stated = Fraction(62236, 10**5)
-    sound = stated < lo <= hi < stated + Fraction(1, 10**5)
+    """KL <= c TV^2 needs a constant that depends on the least q: at p = 1/2, q = 1/1000 already c = 11 is too small."""
+    violation = weight * _divergence() - 11 * (_P - _Q) ** 2
     return Checked(
         "COUNTEREXAMPLE",
-        "KL(p || q) exceeds 50 TV(p, q)^2 by more than 0.62236 at p = 1/2, q = 10^-12",
+        "KL(p || q) exceeds 11 TV(p, q)^2 at p = 1/2, q = 1/1000",
         "standard; against a reverse inequality without a bound on q",
         "enclosure at a rational point",
-        lo if sound else -1,
+        pinned(violation, {_P: "1/2", _Q: "1/1000"}, "0.022219"),
     )
 
 

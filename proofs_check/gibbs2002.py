@@ -27,7 +27,7 @@ def lemma_kl_below_log_chi2(constant: Fraction = Fraction(1)) -> Checked:
         "log(1 + chi2(p || q)) - KL(p || q) >= 0 on [1/20, 19/20]^2",
         _SOURCE + ", Theorem 5",
         "branch and bound; second-order Taylor form at q = p",
-        lower_bound(f, _INNER, touching=(_Q, _P)),
+        lower_bound(f, _INNER, touching=(_Q, _P), pin=({_P: "1/2", _Q: "1/4"}, "0.143841")),
     )
 
 
@@ -51,7 +51,9 @@ def lemma_hellinger_below_kl(constant: Fraction = Fraction(1)) -> Checked:
         "KL(p || q) - sum (sqrt p - sqrt q)^2 >= 0 on [1/20, 19/20]^2",
         _SOURCE + ", section 3",
         "branch and bound; second-order Taylor form at q = p",
-        lower_bound(_divergence() - constant * hellinger, _INNER, touching=(_Q, _P)),
+        lower_bound(
+            _divergence() - constant * hellinger, _INNER, touching=(_Q, _P), pin=({_P: "1/2", _Q: "1/4"}, "0.075692")
+        ),
     )
 
 
@@ -59,24 +61,21 @@ def lemma_tv_below_chi2(share: Fraction = Fraction(1, 4)) -> Checked:
     """TV^2 <= chi2 / 4 for three outcomes: (sum d_i^2 / q_i)(sum q_i) >= (sum s_i d_i)^2 for signs s_i.
 
     With c_i = d_i / q_i: (sum q c^2)(sum q) - (sum s q c)^2 = sum_{i<j} q_i q_j (s_i c_i - s_j c_j)^2, as s_i^2 = 1.
+    2 TV = sum |d| is the sum of s_i d_i for the signs of d.
     """
     n = 3
-    q, c = sympy.symbols(f"q0:{n}", real=True), sympy.symbols(f"c0:{n}", real=True)
-    pairs = [(i, j) for j in range(n) for i in range(j)]
-    defects = []
-    for s in ((1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, 1, 1)):
-        chi2 = sum(a * b**2 for a, b in zip(q, c))
-        total = sum(a * b * t for a, b, t in zip(q, c, s))
-        # 2 TV = sum |d| is the largest of the totals over signs.
-        slack = sympy.Rational(share) * chi2 - sympy.Rational(1, 4) * total**2
-        terms = [(Fraction(1, 4), s[i] * c[i] - s[j] * c[j], q[i], q[j]) for i, j in pairs]
-        defects.append(defect(slack, terms, q, [(sympy.Rational(1, 4) * chi2, 1 - sum(q))]))
+    q, c, s = (sympy.symbols(f"{name}0:{n}", real=True) for name in "qcs")
+    quarter = sympy.Rational(1, 4)
+    chi2 = sum(a * b**2 for a, b in zip(q, c))
+    twice_tv = sum(a * b * t for a, b, t in zip(q, c, s))
+    terms = [(Fraction(1, 4), s[i] * c[i] - s[j] * c[j], q[i], q[j]) for j in range(n) for i in range(j)]
+    signs = [(quarter * sum(q) * a * b**2, 1 - t**2) for a, b, t in zip(q, c, s)]
     return Checked(
         "SOS",
         "chi2(p || q) / 4 - TV(p, q)^2 >= 0 for three outcomes",
         _SOURCE + ", section 3",
-        "one certificate for each pattern of signs of p - q, up to a global sign",
-        next((entry for entry in defects if entry != 0), 0),
+        "squares with weights q_i q_j, and the equations s^2 = 1, sum q = 1",
+        defect(sympy.Rational(share) * chi2 - quarter * twice_tv**2, terms, q, [*signs, (quarter * chi2, 1 - sum(q))]),
     )
 
 

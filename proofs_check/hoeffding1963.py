@@ -5,8 +5,9 @@ from fractions import Fraction
 import sympy
 
 from proofs_check.checked import Checked
-from proofs_check.intervals import enclose, lower_bound
+from proofs_check.intervals import lower_bound, pinned
 from proofs_check.sos import defect
+from proofs_check.symbolic import first_nonzero
 
 _SOURCE = "Hoeffding 1963, Lemma 1"
 _P, _ETA = sympy.symbols("p eta", real=True)
@@ -48,7 +49,7 @@ def lemma_tilted_variance(quarter: Fraction = Fraction(1, 4)) -> Checked:
         "log E exp(eta (X - E X)) <= eta^2 / 8 for X in {0, 1}: the second derivative of the slack is a square",
         _SOURCE,
         "second derivative simplified; value and slope at 0",
-        next((part for part in (bend, start, slope) if part != 0), sympy.Integer(0)),
+        first_nonzero([bend, start, slope]),
     )
 
 
@@ -60,23 +61,23 @@ def lemma_two_points(constant: Fraction = Fraction(3, 20)) -> Checked:
         _SOURCE,
         "branch and bound; second-order Taylor form at eta = 0",
         lower_bound(
-            sympy.Rational(constant) * _ETA**2 - _log_moment(), {_ETA: (-2, 2), _P: (0, 1)}, touching=(_ETA, 0)
+            sympy.Rational(constant) * _ETA**2 - _log_moment(),
+            {_ETA: ("-2", 2), _P: (0, 1)},
+            touching=(_ETA, 0),
+            pin=({_ETA: 1, _P: "1/4"}, "0.042625"),
         ),
     )
 
 
 def lemma_eighth_is_sharp(constant: Fraction = Fraction(31, 250)) -> Checked:
-    """No constant below 1/8 will do: 0.124 is too small for p = 1/2 and eta = 1/10."""
-    lo, hi = enclose(_log_moment() - sympy.Rational(constant) * _ETA**2, {_ETA: Fraction(1, 10), _P: Fraction(1, 2)})
-    # eta^2 / 8 - eta^4 / 192 + ... - 0.124 eta^2 = 9.4795e-6
-    stated = Fraction(9479, 10**9)
-    sound = stated < lo <= hi < stated + Fraction(1, 10**9)
+    """No constant below 1/8 will do: 0.124 is too small for p = 1/2 and eta = 1/5."""
+    violation = _log_moment() - sympy.Rational(constant) * _ETA**2
     return Checked(
         "COUNTEREXAMPLE",
-        "log E exp(eta (X - p)) exceeds 0.124 eta^2 by more than 9.479e-6 at p = 1/2, eta = 1/10",
+        "log E exp(eta (X - p)) exceeds 0.124 eta^2 at p = 1/2, eta = 1/5",
         _SOURCE + "; sharpness of the constant",
         "enclosure at a rational point",
-        lo if sound else -1,
+        pinned(violation, {_ETA: "1/5", _P: "1/2"}, "0.000031"),
     )
 
 

@@ -27,6 +27,7 @@ def lower_bound(
     *,
     touching: tuple[sympy.Symbol, sympy.Expr] | None = None,
     order: int = 2,
+    pin: tuple[Mapping[sympy.Symbol, object], object] | None = None,
     max_boxes: int = 20_000,
 ) -> tuple[Fraction, Fraction]:
     """Ends (lo, hi) with 0 <= lo <= min f <= hi over the box, or Refused.
@@ -42,6 +43,9 @@ def lower_bound(
         x is positive from the box to x = at, those of lower order being 0 there.
     order
         Even; or odd, if x >= at on the whole box.
+    pin
+        (point, value): f is within 10^-6 above the value there, or a bound that holds is refused all the same. It pins
+        the statement down: a wrong sign in f that made it trivially true would move the value.
     max_boxes
         Boxes to look at before refusing.
 
@@ -73,6 +77,8 @@ def lower_bound(
     with ctx.workprec(_BITS):
         for _ in range(max_boxes):
             if not stack:
+                if pin is not None:
+                    pinned(f, *pin)
                 return (lo if touching is None else Fraction(0), hi)
             part = stack.pop()
             middle = {x: (low + high) / 2 for x, (low, high) in part.items()}
@@ -104,6 +110,20 @@ def enclose(f: sympy.Expr, point: Mapping[sympy.Symbol, object] | None = None) -
         if not out.is_finite():
             raise Refused(f"{f} has no finite value at {point}")
         return _end(out.lower()), _end(out.upper())
+
+
+def pinned(f: sympy.Expr, point: Mapping[sympy.Symbol, object], value: object) -> Fraction:
+    """A rational lower end of f at a point, which lies in [value, value + 10^-6]; Refused if it does not.
+
+    Examples
+    --------
+    >>> pinned(sympy.log(2), {}, "0.693147") > 0
+    True
+    """
+    lo, hi = enclose(f, point)
+    if not exact(value) <= lo <= hi <= exact(value) + Fraction(1, 10**6):
+        raise Refused(f"the value at {point} is not {value}, but {lo.numerator / lo.denominator:.9g}")
+    return lo
 
 
 def compiled(f: sympy.Expr) -> Callable[[dict], arb]:

@@ -7,6 +7,7 @@ import sympy
 from proofs_check.checked import Checked, witness
 from proofs_check.rational import dot
 from proofs_check.sos import defect
+from proofs_check.symbolic import first_nonzero
 
 _SOURCE = "Puterman 1994, chapter 6"
 
@@ -80,13 +81,12 @@ def lemma_sweep_in_closed_form(share: int = 1) -> Checked:
     backup = r + gamma * v
     bound = backup + share * gamma * (backup - v) / (1 - gamma)
     moved = (r + gamma * (v + c / (1 - gamma))) - backup - gamma * c / (1 - gamma)
-    residual = sympy.cancel(bound - r / (1 - gamma))
     return Checked(
         "IDENTITY",
         "with one state MacQueen's bound Tv + gamma (Tv - v) / (1 - gamma) is the value, whatever v",
         _SOURCE + "; the bounds are attained",
         "rational functions of gamma, r, v, c",
-        residual if residual != 0 else sympy.cancel(moved),
+        first_nonzero([bound - r / (1 - gamma), moved]),
     )
 
 

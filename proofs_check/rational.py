@@ -68,6 +68,8 @@ def policy_value(P: Sequence, r: Sequence, gamma: object, pi: Sequence) -> Vecto
     [Fraction(9, 1)]
     """
     g, states = exact(gamma), range(len(P))
+    if any(sum(map(exact, row)) != 1 for rows in (pi, *P) for row in rows):
+        raise ValueError("a row of P or pi does not sum to one")
     chain = [
         [sum((exact(w) * exact(row[t]) for w, row in zip(pi[s], P[s])), Fraction(0)) for t in states] for s in states
     ]

@@ -23,9 +23,9 @@ def lemma_tight(constant: int = 4) -> Checked:
     g, a, eps = sympy.symbols("gamma alpha epsilon", positive=True)
     half = sympy.Rational(1, 2)
     P = [sympy.Matrix([[1, 0], [1, 0], [0, 1]]), sympy.Matrix([[0, 1]] * 3)]
-    # A common shift c of the rewards keeps V from vanishing, and cancels.
+    # A common shift c of the rewards keeps V from vanishing, and cancels. The last action of state 1 is never taken.
     c = sympy.Symbol("c", real=True)
-    r = sympy.Matrix([[-eps, eps, eps], [eps, -eps, eps]]) + c * sympy.ones(2, 3)
+    r = sympy.Matrix([[c - eps, c + eps, c + eps], [c + eps, c - eps, c]])
     pi = sympy.Matrix([[half, half, 0], [half, half, 0]])
     new = pi + sympy.Matrix([[-a, 0, a], [-a, a, 0]])
     shortfall = _shortfall(P, r, pi, new, g)
@@ -62,7 +62,7 @@ def lemma_greedy_tight(constant: int = 1) -> Checked:
     g, a, eps = sympy.symbols("gamma alpha epsilon", positive=True)
     P = [sympy.Matrix([[1, 0], [0, 1]]), sympy.Matrix([[0, 1], [0, 1]])]
     c = sympy.Symbol("c", real=True)
-    r = sympy.Matrix([[0, eps], [0, 0]]) + c * sympy.ones(2, 2)
+    r = sympy.Matrix([[c, c + eps], [c, c]])
     pi = sympy.Matrix([[1, 0], [1, 0]])
     new = sympy.Matrix([[1 - a, a], [1, 0]])
     claimed = constant * eps * g * a**2 / ((1 - g) * (1 - g + g * a))
@@ -104,7 +104,8 @@ def lemma_mean_kl(gamma: Fraction = Fraction(1, 1000)) -> Checked:
     half = Fraction(1, 2)
     pi = [[stay, stay, leave], [half, half, Fraction(0)]]
     new = [[stay - a, stay, leave + a], [half - beta, half + beta, Fraction(0)]]
-    rewards = [[-eps, high, eps], [eps, -eps, eps]]
+    # Shifted by 1, which keeps the values from vanishing and changes nothing else.
+    rewards = [[1 - eps, 1 + high, 1 + eps], [1 + eps, 1 - eps, Fraction(1)]]
     P = [[[1, 0], [1, 0], [0, 1]], [[0, 1]] * 3]
     value, moved = policy_value(P, rewards, gamma, pi), policy_value(P, rewards, gamma, new)
     q = q_value(P, rewards, gamma, value)

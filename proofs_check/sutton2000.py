@@ -37,7 +37,7 @@ def lemma_policy_gradient(weight: Callable = lambda occupancy, gamma: occupancy)
         "d J / d theta[s, a] = D[s] pi[s, a] (Q[s, a] - V[s]) for all models and softmax policies with S = A = 2",
         _SOURCE,
         "moves, rewards, start, discount and policy symbolic; numerators of all entries expand to 0",
-        first_nonzero([*direct, *chain]),
+        first_nonzero([sum(start) - 1, *direct, *chain]),
     )
 
 
@@ -62,16 +62,15 @@ def lemma_drop_of_discount(gamma: Fraction = Fraction(9, 10)) -> Checked:
     state 0 and 1 / gamma in state 1, so that J = -x + gamma x / gamma = 0 for every x, with gradient 0. Without the
     discount of the visit the estimator has the mean -1 + 1 / gamma.
     """
-    rewards = [Fraction(-1), 1 / gamma]
+    rewards = [Fraction("-1"), 1 / gamma]
     objective = rewards[0] + gamma * rewards[1]
     undiscounted = rewards[0] + rewards[1]
-    sound = objective == 0
     return Checked(
         "COUNTEREXAMPLE",
         "the mean of sum_t Q(s_t, a_t) grad log pi, without gamma^t, is 1/9 where J is constant",
         "derived; the undiscounted occupancy in common implementations",
         f"two decisions that share one parameter, gamma = {gamma}",
-        witness(undiscounted, Fraction(1, 9)) if sound else -1,
+        witness(undiscounted if objective == 0 else 0, "1/9"),
     )
 
 

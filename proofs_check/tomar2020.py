@@ -35,17 +35,15 @@ def lemma_mirror_step(sign: int = 1, n: int = 4) -> Checked:
 
 
 def lemma_natural_gradient(power: int = 1, n: int = 4) -> Checked:
-    """F A = grad J: the natural gradient of a softmax policy is the advantage, up to a constant (n arms, symbolic)."""
+    """F r = grad J and F 1 = 0, so F A = grad J: the natural gradient of a softmax policy is the advantage (n arms)."""
     w, r = sympy.Matrix([sympy.symbols(f"w0:{n}", positive=True)]), sympy.symbols(f"r0:{n}", real=True)
     pi = softmax_policy(w)
     value = sum(pi[a] * r[a] for a in range(n))
-    advantage = [x - value for x in r]
     entries = []
     for a in range(n):
-        gradient = w[a] * sympy.diff(value, w[a])
-        # Fisher matrix diag(pi) - pi pi^T, row a, times the advantage.
-        fisher = pi[a] ** power * advantage[a] - pi[a] * sum(pi[b] * advantage[b] for b in range(n))
-        entries.append(fisher - gradient)
+        # Row a of diag(pi) - pi pi^T, times the rewards and times ones.
+        entries.append(pi[a] ** power * r[a] - pi[a] * value - w[a] * sympy.diff(value, w[a]))
+        entries.append(pi[a] ** power - pi[a] * sum(pi))
     return Checked(
         "IDENTITY",
         f"(diag pi - pi pi^T) A = dJ / dtheta for softmax policies with {n} actions: theta + eta A is the natural step",
@@ -60,7 +58,8 @@ def lemma_step_gain(sign: int = 1, n: int = 4) -> Checked:
     pi, new = _distribution("p", n), _distribution("q", n)
     A, log_pi = sympy.symbols(f"A0:{n}", real=True), sympy.symbols(f"k0:{n}", real=True)
     eta, log_z = sympy.symbols("eta z", real=True)
-    ratio = [eta * a - log_z for a in A]
+    # The normaliser shifts every logarithm alike, and cancels.
+    ratio = [sum((eta * a, log_z)) for a in A]
     log_new = [k + x for k, x in zip(log_pi, ratio)]
     forward = sum(w * (a - b) for w, a, b in zip(new, log_new, log_pi))
     backward = sum(w * (b - a) for w, a, b in zip(pi, log_new, log_pi))
@@ -75,24 +74,24 @@ def lemma_step_gain(sign: int = 1, n: int = 4) -> Checked:
 
 
 def lemma_first_inner_step(copies: int = 1, n: int = 3) -> Checked:
-    """At theta_k the gradient of <pi, A> - KL(pi || pi_k) / eta is that of <pi, A>: the penalty is flat there."""
+    """KL(pi_theta || pi_k) has gradient 0 and Hessian diag(pi) - pi pi^T at theta_k: MDPO starts with a plain step."""
     w = sympy.Matrix([sympy.symbols(f"w0:{n}", positive=True)])
-    u, A = sympy.symbols(f"u0:{n}", positive=True), sympy.symbols(f"A0:{n}", real=True)
-    eta = sympy.Symbol("eta", positive=True)
+    u = sympy.symbols(f"u0:{n}", positive=True)
     pi, old = softmax_policy(w), softmax_policy(sympy.Matrix([u]))
     divergence = sum(pi[a] * sympy.log(pi[a] / old[a]) for a in range(n))
-    objective = sum(pi[a] * A[a] for a in range(n)) - divergence / eta
     here = dict(zip(w, u))
     entries = []
     for a in range(n):
-        gradient = sympy.simplify((w[a] * sympy.diff(objective, w[a])).subs(here))
-        plain = (w[a] * sympy.diff(sum(pi[b] * A[b] for b in range(n)), w[a])).subs(here)
-        entries.append(gradient - copies * plain)
+        gradient = w[a] * sympy.diff(divergence, w[a])
+        entries.append(sympy.simplify(gradient.subs(here)))
+        for b in range(n):
+            bend = sympy.simplify((w[b] * sympy.diff(gradient, w[b])).subs(here))
+            entries.append(bend - copies * old[a] * (sympy.Integer(a == b) - old[b]))
     return Checked(
         "IDENTITY",
-        f"the first inner gradient of MDPO is the policy gradient, n = {n}",
+        f"KL(pi_theta || pi_k) = (theta - theta_k) F (theta - theta_k) / 2 + third order, F the Fisher matrix, n = {n}",
         _SOURCE + "; derived",
-        "derivatives in theta at theta_k, where log(pi / pi_k) = 0",
+        "first and second derivatives in theta at theta_k, where log(pi / pi_k) = 0",
         first_nonzero(entries),
     )
 

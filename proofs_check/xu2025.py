@@ -11,7 +11,7 @@ from itertools import combinations
 import sympy
 
 from proofs_check.checked import Checked, witness
-from proofs_check.intervals import enclose, lower_bound
+from proofs_check.intervals import lower_bound, pinned
 from proofs_check.rational import exact
 from proofs_check.sos import defect
 from proofs_check.symbolic import first_nonzero, softmax_policy
@@ -72,7 +72,7 @@ def lemma_two_actions(constant: Fraction = Fraction(1, 4)) -> Checked:
         "x / 4 - (s(y + x) - s(y)) >= 0 for 1/4 <= y <= 4, 0 <= x <= 4: two actions, spans up to 4",
         _SOURCE + "; derived",
         "branch and bound; first-order Taylor form at x = 0",
-        lower_bound(f, {x: (0, 4), y: ("1/4", 4)}, touching=(x, 0), order=1),
+        lower_bound(f, {x: (0, 4), y: ("1/4", 4)}, touching=(x, 0), order=1, pin=({x: 1, y: 1}, "0.100261")),
     )
 
 
@@ -83,34 +83,33 @@ def lemma_half_is_sharp(constant: Fraction = Fraction(49, 100)) -> Checked:
     """
     e = sympy.Symbol("e", positive=True)
     moved = 1 / (1 + sympy.exp(-2 * e)) - Fraction(1, 2)
-    lo, hi = enclose(moved - sympy.Rational(constant) * e, {e: Fraction(1, 10)})
-    stated = Fraction(833, 10**6)
-    sound = stated < lo <= hi < stated + Fraction(1, 10**6)
+    violation = moved - sympy.Rational(constant) * e
     return Checked(
         "COUNTEREXAMPLE",
         "TV of soft-optimal policies exceeds 0.49 |R - R'| by more than 8.33e-4 on a bandit, gamma = 0, alpha = 1",
         _SOURCE + "; the instance is derived",
         "enclosure at e = 1/10",
-        lo if sound else -1,
+        pinned(violation, {e: "1/10"}, "0.000833"),
     )
 
 
 def lemma_cliff(gap: Fraction = Fraction(1, 10**6)) -> Checked:
-    """Without regularisation no modulus of continuity holds: rewards 2e apart, optimal policies at distance 1.
+    """Without regularisation no modulus of continuity holds: rewards e apart, uniform greedy policies at distance 1/2.
 
-    Rewards (e, 0) and (0, e) differ by e; the only optimal actions are 0 and 1.
+    Rewards (0, 0, -1, -1) have two optimal actions, rewards (e, 0, -1, -1) one.
     """
-    rewards = [exact(gap), Fraction(0)], [Fraction(0), exact(gap)]
+    low = Fraction("-1")
+    rewards = [Fraction(0), Fraction(0), low, low], [exact(gap), Fraction(0), low, low]
     best = [[Fraction(x == max(row)) for x in row] for row in rewards]
     policies = [[x / sum(row) for x in row] for row in best]
-    variation = sum(abs(x - y) for x, y in zip(*policies)) / 2
+    variation = 1 - sum(min(x, y) for x, y in zip(*policies))
     distance = max(abs(x - y) for x, y in zip(*rewards))
     return Checked(
         "COUNTEREXAMPLE",
-        "optimal policies of bandits whose rewards differ by 10^-6 are at total variation 1, far above 10^5 |R - R'|",
+        "greedy policies, uniform over ties, for rewards 10^-6 apart: TV = 1/2, far above 10^5 |R - R'|",
         _SOURCE + ", discontinuity where the optimal action is not unique",
-        "rewards (e, 0) and (0, e), e = 10^-6; TV - 10^5 e",
-        witness(variation - 10**5 * distance, Fraction(9, 10)),
+        "rewards (0, 0, -1, -1) and (e, 0, -1, -1), e = 10^-6; TV - 10^5 e",
+        witness(variation - 10**5 * distance, Fraction(2, 5)),
     )
 
 

@@ -47,6 +47,7 @@ def check_lemmas(keys: Sequence[str] | None = None) -> list[dict[str, Any]]:
                 "residual": str(checked.residual),
                 "ok": checked.ok,
             }
+        record["verdict"] = "proved" if record["ok"] else "not proved"
         records.append({"id": lemma, **record, "seconds": time.perf_counter() - start})
     return records
 
