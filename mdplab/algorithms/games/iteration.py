@@ -39,6 +39,8 @@ class PreferenceOracle:
         """K nu for an opponent's logits (..., n), or (..., m, n) with contexts."""
         self.queries += 1
         K, nu = self.game.K, softmax(log_nu)
+        if nu.ndim == 1:
+            return K @ nu
         # Without contexts one product of matrices serves all leading axes.
         return nu @ K.T if K.ndim == 2 else np.matmul(K, nu[..., None])[..., 0]
 

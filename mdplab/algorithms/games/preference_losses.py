@@ -121,6 +121,7 @@ def descend(
     mixture: float | None = None,
     log_pi0: np.ndarray | None = None,
     checkpoints: Sequence[int] | None = None,
+    compiled: bool = False,
 ) -> Trace:
     """Gradient descent in logits, as the simulations of the EGPO paper run it.
 
@@ -142,11 +143,14 @@ def descend(
         uses; it is half of what its step implies.
     log_pi0, checkpoints
         As `egpo.egpo`.
+    compiled
+        Run the loop as machine code, 30 times as fast on contexts with ten actions: the same numbers up to rounding.
+        `log_pi0` then has the shape of `game.mu`.
 
     Returns
     -------
     Trace
-        `log_pi` (K, ..., n), normalised; `queries` (K,).
+        `log_pi` (K, ..., n), normalised; `queries` (K,), two an update of "egpo", else one.
 
     Examples
     --------
@@ -166,6 +170,9 @@ def descend(
     weight = 2 * lr / game.n if mixture is None else mixture
     check_weight("mixture", weight)
     kept, oracle = check_checkpoints(num_iters, checkpoints), PreferenceOracle(game)
+    first = start(game, log_pi0)
+    if compiled:
+        return _compiled(game, first, kept, loss, tau, lr, weight)
 
     def opponent(theta: np.ndarray) -> np.ndarray:
         return theta + weight * (oracle.log_mu - theta)
@@ -185,7 +192,21 @@ def descend(
         # Normalised, so that nothing drifts; no gradient depends on the constant.
         return (log_softmax(theta - lr * gradient),)
 
-    return iterate(oracle, step, {"log_pi": start(game, log_pi0)}, num_iters=num_iters, checkpoints=kept)
+    return iterate(oracle, step, {"log_pi": first}, num_iters=num_iters, checkpoints=kept)
+
+
+def _compiled(game, first, kept, loss, tau, lr, weight) -> Trace:
+    from mdplab.kernels.games import descend_games
+
+    if first.shape != game.mu.shape:
+        raise ValueError(f"log_pi0 has shape {first.shape}; compiled runs need that of mu, {game.mu.shape}")
+    n = game.n
+    K = game.K.reshape(-1, n, n)
+    log_mu, theta = np.log(game.mu).reshape(-1, n), np.array(first).reshape(-1, n)
+    out = np.empty((kept.size, game.m, n))
+    descend_games(LOSSES.index(loss), K, log_mu, theta, float(tau), float(lr), float(weight), kept, out)
+    queries = kept * (2 if loss == "egpo" else 1)
+    return Trace(kept, {"log_pi": out.reshape(kept.size, *game.mu.shape), "queries": queries})
 
 
 def _ipo_gradient(oracle: PreferenceOracle, theta: np.ndarray, log_nu: np.ndarray, tau: float) -> np.ndarray:
