@@ -73,6 +73,7 @@ def test_sets_with_more_than_a_radius(shell, model, tmp_path):
         (("interval", "--lo", "lo.npy", "--hi", "hi.npy"), 0.2),
         (("contamination", "--radius", "0.2"), 0.4),
         (("cvar", "--level", "0.625"), 0.2),
+        (("cvar", "--radius", "0.625"), 0.2),  # the level goes by either name
         (("soft_tv", "--temperature", "100"), 0.5),
         (("noise", "--radius", "0.2", "--order", "1", "--support", "nominal"), 0.4),
         (("linf", "--radius", "0.1", "--support", "nominal"), 0.4),

@@ -23,7 +23,8 @@ def uncertainty_set(name: str, S: int, **options: str | None) -> UncertaintySet:
     **options : str or None
         What the set takes, by the names of its fields: `radius`, `level`, `temperature`, `weights`, `cost`, `order`,
         `lo`, `hi`, `kernels`, `rectangularity`, `support`; None where nothing was said. Numbers, or `.npy` files;
-        `cost` may also be `"line"`, |i - j|, or `"discrete"`, 1 between different states.
+        `cost` may also be `"line"`, |i - j|, or `"discrete"`, 1 between different states. `radius` is also the level of
+        `"cvar"` and the temperature of soft sets.
 
     Raises
     ------
@@ -43,6 +44,9 @@ def uncertainty_set(name: str, S: int, **options: str | None) -> UncertaintySet:
     if name not in SETS:
         raise ValueError(f"robust is {name!r}; expected one of {', '.join(SETS)}")
     taken = [one.name for one in fields(SETS[name]) if one.init]
+    size = next((one for one in ("level", "temperature") if one in taken), None)
+    if size and options.get(size) is None:
+        options = {**options, size: options.get("radius"), "radius": None}
     given: dict[str, Any] = {}
     for option, said in options.items():
         if said is None:
