@@ -60,6 +60,10 @@ robust, robust-evaluation
     the least value over kernels in the set: see `mdplab.certify.robust`.
 exploitability, regularized-gap
     Matrix and preference games: see `mdplab.certify.games`.
+markov-game
+    A zero-sum `MarkovGame`: policy `(S, A)`, `column` `(S, B)`, `lo`, `hi` `(S,)`: `lo <= sum_a x(a) (R + gamma T lo)`
+    for every column and `hi >= sum_b y(b) (R + gamma T hi)` for every row, `gamma sigma < 1`. Proves `lo <= V^(x, best
+    reply) <= V* <= V^(best reply, y) <= hi`.
 """
 
 from mdplab.certify.checker import check

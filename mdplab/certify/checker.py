@@ -8,8 +8,9 @@ import numpy as np
 from mdplab.certify import kinds, occupancy, robust, soft
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
+from mdplab.certify.markov_games import check_markov_game
 from mdplab.certify.report import CheckReport, Refused
-from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, RobustMDP, Solution
+from mdplab.models import MDP, ConstrainedMDP, MarkovGame, MatrixGame, PreferenceGame, RobustMDP, Solution
 
 LEVELS = ("float", "exact")
 
@@ -29,7 +30,7 @@ _AS_PROBABILITIES = ("total", "average", *_ROBUST)
 
 
 def check(
-    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame,
+    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame | MarkovGame,
     solution: Solution,
     *,
     level: str = "float",
@@ -85,8 +86,10 @@ def check(
         raise ValueError(f"solution is a {type(solution).__name__}; expected a Solution")
     if isinstance(problem, MatrixGame | PreferenceGame):
         return check_game(problem, solution, level=level)
+    if isinstance(problem, MarkovGame):
+        return check_markov_game(problem, solution, level=level)
     if not isinstance(problem, MDP | ConstrainedMDP | RobustMDP):
-        expected = "an MDP, a ConstrainedMDP, a RobustMDP or a matrix game"
+        expected = "an MDP, a ConstrainedMDP, a RobustMDP, a MarkovGame or a matrix game"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)

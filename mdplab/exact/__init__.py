@@ -7,6 +7,7 @@ from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
 from mdplab.exact.linear_programming import linear_programming
+from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
 from mdplab.exact.robust import (
     partial_policy_iteration,
@@ -30,6 +31,7 @@ __all__ = [
     "gauss_seidel",
     "inexact_policy_iteration",
     "linear_programming",
+    "markov_exploitability",
     "modified_policy_iteration",
     "occupancy_measure",
     "partial_policy_iteration",
@@ -41,10 +43,12 @@ __all__ = [
     "robust_policy_evaluation",
     "robust_policy_iteration",
     "robust_value_iteration",
+    "shapley_value_iteration",
     "soft_policy_iteration",
     "soft_value_iteration",
     "solve",
     "solve_batch",
     "stochastic_shortest_path",
+    "strategy_iteration",
     "value_iteration",
 ]

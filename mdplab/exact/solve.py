@@ -16,7 +16,16 @@ from mdplab.exact.bracket import Bracket
 from mdplab.exact.discounted import finish, first_value, swept_in_order, swept_policies
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
-from mdplab.models import MDP, ConstrainedMDP, MatrixGame, PreferenceGame, RobustMDP, Solution, SolverFailure
+from mdplab.models import (
+    MDP,
+    ConstrainedMDP,
+    MarkovGame,
+    MatrixGame,
+    PreferenceGame,
+    RobustMDP,
+    Solution,
+    SolverFailure,
+)
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
 _METHODS = {
@@ -31,6 +40,8 @@ _METHODS = {
     "average_reward": "mdplab.exact.average",
     "constrained_mdp": "mdplab.exact.constrained",
     "nash_equilibrium": "mdplab.exact.games",
+    "strategy_iteration": "mdplab.exact.markov_games",
+    "shapley_value_iteration": "mdplab.exact.markov_games",
 }
 _ROBUST = (
     "residual_conditioned_policy_iteration",
@@ -40,6 +51,13 @@ _ROBUST = (
     "robust_value_iteration",
 )
 _METHODS |= dict.fromkeys(_ROBUST, "mdplab.exact.robust")
+# Problems that are no MDP, their solvers (the first by default), and why that one.
+_OTHERS = {
+    ConstrainedMDP: (("constrained_mdp",), "the solver of a ConstrainedMDP"),
+    PreferenceGame: (("nash_equilibrium",), "the solver of a PreferenceGame"),
+    MatrixGame: (("nash_equilibrium",), "the solver of a MatrixGame"),
+    MarkovGame: (("strategy_iteration", "shapley_value_iteration"), "few backups, each a linear program"),
+}
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
 
 # Sweeps of a policy's own rows are cheap; up to this many in all beat a factorisation or a Krylov method.
@@ -59,7 +77,7 @@ def solve(
     ----------
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
-        `PreferenceGame` or a zero-sum `MatrixGame`; a `RobustMDP`.
+        `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `RobustMDP`.
     tol
         Certified error, `> 0`.
     method
@@ -89,17 +107,17 @@ def solve(
     ([5.5, 4.5], 'certified')
     """
     tol = checked_tol(tol)
-    if isinstance(problem, ConstrainedMDP | PreferenceGame | MatrixGame):
-        name = "constrained_mdp" if isinstance(problem, ConstrainedMDP) else "nash_equilibrium"
-        if (method, criterion) not in {("auto", "auto"), (name, "auto")}:
+    if type(problem) in _OTHERS:
+        names, reason = _OTHERS[type(problem)]
+        if method not in ("auto", *names) or criterion != "auto":
             asked = f"method is {method!r} and criterion {criterion!r}"
-            raise ValueError(f"{asked}; a {type(problem).__name__} is solved by {name}")
-        solution = _solver(name)(problem, tol=tol)
-        return dataclasses.replace(solution, reason=f"{name} is the solver of a {type(problem).__name__}")
+            raise ValueError(f"{asked}; a {type(problem).__name__} is solved by {' or '.join(names)}")
+        solution = _solver(names[0] if method == "auto" else method)(problem, tol=tol)
+        return dataclasses.replace(solution, reason=f"{names[0]}: {reason}") if method == "auto" else solution
     if isinstance(problem, RobustMDP):
         return _solve_robust(problem, tol, method, criterion, progress)
     if not isinstance(problem, MDP):
-        expected = "an MDP, a ConstrainedMDP, a PreferenceGame, a MatrixGame or a RobustMDP"
+        expected = "an MDP, a ConstrainedMDP, a PreferenceGame, a MatrixGame, a MarkovGame or a RobustMDP"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
