@@ -108,7 +108,7 @@ def test_the_claimed_gap_is_compared_to_the_last_bit():
 
 
 def test_the_exact_level_decides_what_rounding_hides():
-    """Van der Wal's game with dyadic data: the value at pure strategies, 96/13, lies between two neighbouring floats."""
+    """Van der Wal's game with dyadic data: the value at pure strategies, 96/13, lies between two floats."""
     game = van_der_wal_game()
     game = game.replace(T=np.where(game.T == 1 / 3, 0.25, np.where(game.T == 2 / 3, 0.75, game.T)))
     # Now row 0 against column 1 is worth 6 + 3/16 v = v, v = 96/13; the saddle point stays (0, 1).
