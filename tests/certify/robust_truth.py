@@ -1,8 +1,8 @@
-"""Nature's problem in fractions, and rows of sets in fifty digits: the truth that the referee's verdicts are held to.
+"""Nature's problem in fractions, and rows of sets in 36 digits: the truth that the referee's verdicts are held to.
 
 Polyhedral sets are solved exactly: greedily (boxes, uniform L1, models), or by the largest value of a concave
 piecewise linear dual over all its kinks (weighted L1, Wasserstein). For the others a row inside the set, found by
-bisection on the path of optimal rows, bounds the minimum from above to forty digits.
+bisection on the path of optimal rows, bounds the minimum from above to thirty digits.
 """
 
 from fractions import Fraction
@@ -10,7 +10,7 @@ from fractions import Fraction
 import mpmath
 
 mp = mpmath.mp.clone()
-mp.dps = 50
+mp.dps = 36
 
 
 def fractions(xs):
@@ -78,7 +78,7 @@ def wasserstein(p, z, radius, open_to, cost):
 
 def _halve(far, near, inside):
     """A point where `inside` holds, at the edge, by bisection between one where it fails and one where it holds."""
-    for _ in range(150):
+    for _ in range(106):
         middle = (far + near) / 2
         far, near = (far, middle) if inside(middle) else (middle, near)
     return near
@@ -89,7 +89,7 @@ def _mpf(x):
 
 
 def divergence(name, p, q):
-    """`D(q, p)` in fifty digits."""
+    """`D(q, p)` in 36 digits."""
     if name == "kl":
         return sum(y * mp.log(y / x) for x, y in zip(p, q) if y)
     if name == "burg":
@@ -130,7 +130,7 @@ def _path(name, p, z, t):
             one = sum(p[i] / (away[i] + level) for i in used)
             step = (1 / t - 1 / one) * one**2 / sum(p[i] / (away[i] + level) ** 2 for i in used)
             level += step
-            if abs(step) < mp.mpf(10) ** -45 * level:
+            if abs(step) < mp.mpf(10) ** -33 * level:
                 break
         weights = {i: p[i] / (away[i] + level) for i in used}
     else:

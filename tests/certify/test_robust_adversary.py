@@ -1,7 +1,7 @@
 """Bounds pushed over the edge of truth by amounts of rounding: what is accepted is true in fractions.
 
 Both inequalities of a certificate are decided apart from the referee: nature's least value exactly or, for curved sets,
-against a row of the set in fifty digits; the backup of `hi` by the same least value, which no kernel of the set
+against a row of the set in 36 digits; the backup of `hi` by the same least value, which no kernel of the set
 undercuts.
 """
 
@@ -28,7 +28,7 @@ CASES = [
 
 
 def least(problem, s, pi, v):
-    """`min sum_a pi_a q_a . (r_a + gamma v)` over the set, as a Fraction, or from above in fifty digits."""
+    """`min sum_a pi_a q_a . (r_a + gamma v)` over the set, as a Fraction, or from above in 36 digits."""
     mdp, one = problem.nominal, problem.uncertainty
     gamma, v = Fraction(mdp.gamma), robust_truth.fractions(v)
     used = [int(a) for a in np.flatnonzero(pi)]
@@ -87,8 +87,8 @@ def holds_below(problem, pi, lo):
     """`lo <= T_pi lo` in fractions (or not refuted by the row found)."""
     for s in range(S):
         bound = least(problem, s, pi[s], lo)
-        # Forty of the fifty digits of the row's mean are good.
-        slack = 0 if isinstance(bound, Fraction) else robust_truth.mp.mpf(10) ** -38
+        # Bisection ends within 1e-30 of the edge.
+        slack = 0 if isinstance(bound, Fraction) else robust_truth.mp.mpf(10) ** -28
         if as_number(lo[s], bound) > bound + slack:
             return False
     return True
@@ -102,8 +102,8 @@ def holds_above(problem, hi):
 
 def sharp(problem, pi):
     """The value of the policy to all digits, with the programs' rows as a start: value iteration in floats."""
-    v = robust.solved(problem, pi, tol=1e-4)[0]
-    for _ in range(60):
+    v = robust.solved(problem, pi, tol=1e-9)[0]
+    for _ in range(12):
         new = np.array([float(least(problem, s, pi[s], v)) for s in range(S)])
         if np.abs(new - v).max() <= 1e-16 * np.abs(v).max():
             break
