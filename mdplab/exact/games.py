@@ -21,10 +21,17 @@ import numpy as np
 from scipy.optimize import linprog
 
 from mdplab.exact.arguments import checked_count, checked_positive, checked_tol, require_type
+from mdplab.exact.regularized_methods import convex_program, extragradient, newton
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
 from mdplab.models import Certificate, MatrixGame, PreferenceGame, Solution, SolverFailure
 
 _UNIT = 2.0**-53
+# The methods of `regularized_nash`, the gap that each reaches, and the most steps that each takes by default.
+_METHODS = {
+    "newton": (newton, 1e-12, 500),
+    "convex": (convex_program, 1e-7, 200),
+    "extragradient": (extragradient, 1e-12, 1_000_000),
+}
 
 
 def best_response(game: PreferenceGame, log_pi: np.ndarray, *, tau: float) -> np.ndarray:
@@ -132,8 +139,10 @@ def _maximin(A: np.ndarray) -> np.ndarray:
     return x / x.sum()
 
 
-def regularized_nash(game: PreferenceGame, *, tau: float, tol: float = 1e-12, max_iters: int = 500) -> Solution:
-    r"""The equilibrium of the KL-regularised preference game by damped Newton steps in logits.
+def regularized_nash(
+    game: PreferenceGame, *, tau: float, tol: float | None = None, max_iters: int | None = None, method: str = "newton"
+) -> Solution:
+    r"""The equilibrium of the KL-regularised preference game, by one of three independent methods.
 
     Parameters
     ----------
@@ -142,9 +151,13 @@ def regularized_nash(game: PreferenceGame, *, tau: float, tol: float = 1e-12, ma
     tau
         Weight of the divergence from the reference policy, above 0.
     tol
-        Largest certified duality gap accepted; the method does not stop there but at rounding level.
+        Largest certified duality gap accepted; by default 1e-12, or 1e-7 for "convex", which at times stops short. A
+        method does not stop at `tol` but at rounding level.
     max_iters
-        Newton steps per context.
+        Most steps per context: 500 of Newton, 200 of the cone solver and 10^6 of extragradient by default.
+    method : {"newton", "convex", "extragradient"}
+        Damped Newton steps in logits; the convex program whose minimum is half the gap, by Clarabel; or extragradient
+        mirror steps, about 70 (1 + 1/(2 tau)) of them. The last two are for comparison.
 
     Returns
     -------
@@ -154,14 +167,17 @@ def regularized_nash(game: PreferenceGame, *, tau: float, tol: float = 1e-12, ma
 
     Raises
     ------
+    ValueError
+        `tau`, `tol` or `max_iters` not above 0, or an unknown method.
     SolverFailure
         The certified gap misses `tol`.
 
     Notes
     -----
-    Root of Phi(theta) = theta - log mu - K softmax(theta) / tau, with Jacobian I - K A / tau, A = diag(pi) - pi pi^T.
-    K A is similar to a skew matrix on the range of A^(1/2), so its spectrum is imaginary and the Jacobian never
-    singular: a stationary point of |Phi|^2 is the root, and Newton with an Armijo search converges from everywhere.
+    Newton finds the root of Phi(theta) = theta - log mu - K softmax(theta) / tau, with Jacobian I - K A / tau,
+    A = diag(pi) - pi pi^T. K A is similar to a skew matrix on the range of A^(1/2), so its spectrum is imaginary and
+    the Jacobian never singular: a stationary point of |Phi|^2 is the root, and Newton with an Armijo search converges
+    from everywhere.
 
     Source
     ------
@@ -176,17 +192,21 @@ def regularized_nash(game: PreferenceGame, *, tau: float, tol: float = 1e-12, ma
     """
     require_type(game, PreferenceGame, "regularized_nash")
     start, tau = perf_counter(), _temperature(tau)
-    tol, max_iters = checked_tol(tol), checked_count("max_iters", max_iters)
+    if method not in _METHODS:
+        raise ValueError(f"method is {method!r}; expected one of {', '.join(_METHODS)}")
+    run, reached, steps_allowed = _METHODS[method]
+    tol = checked_tol(reached if tol is None else tol)
+    max_iters = checked_count("max_iters", steps_allowed if max_iters is None else max_iters)
     log_mu = game.log_mu.reshape(-1, game.n)
     logits, steps = [], 0
     for K, reference in zip(game.K.reshape(-1, game.n, game.n), log_mu):
-        theta, used = _newton(K, reference, tau, max_iters)
+        theta, used = run(K, reference, tau, max_iters)
         logits.append(log_softmax(theta))
         steps += used
     log_policy = np.array(logits).reshape(game.mu.shape)
     gap = float(np.max(gap_bound(game, log_policy, tau=tau)))
     if not gap <= tol:
-        raise SolverFailure(f"Newton's method reached a duality gap of {gap:.3g} in {steps} steps, tol is {tol:g}")
+        raise SolverFailure(f"{method} reached a duality gap of {gap:.3g} in {steps} steps, tol is {tol:g}")
     data = {"log_policy": log_policy, "tau": tau}
     measured = float(np.max(regularized_gap(game, log_policy, tau=tau)))
     certificate = Certificate("regularized-gap", gap, {"gap": measured}, data)
@@ -256,33 +276,6 @@ def rounding_of_residual(game: PreferenceGame, log_pi: np.ndarray, *, tau: float
     spread = np.ptp(log_pi, axis=-1)
     sizes = np.max(np.abs(game.log_mu), axis=-1) + np.max(np.abs(log_pi), axis=-1)
     return 4 * _UNIT * ((2 * game.n + 16 + spread) / (2 * tau) + 8 * sizes)
-
-
-def _newton(K: np.ndarray, log_mu: np.ndarray, tau: float, max_iters: int) -> tuple[np.ndarray, int]:
-    """Logits at which Newton's method stalls at rounding level, and the steps taken."""
-    n = log_mu.size
-    theta = log_mu.copy()
-    pi = softmax(theta)
-    phi = -K @ pi / tau
-    norm = np.linalg.norm(phi)
-    for step in range(max_iters):
-        if norm <= _UNIT * n * max(1.0, np.abs(theta).max()):
-            return theta, step
-        KA = K * pi - np.outer(K @ pi, pi)
-        direction = np.linalg.solve(np.eye(n) - KA / tau, phi)
-        length = 1.0
-        while True:
-            trial = theta - length * direction
-            pi = softmax(trial)
-            phi_trial = trial - log_mu - K @ pi / tau
-            norm_trial = np.linalg.norm(phi_trial)
-            if norm_trial <= (1 - 1e-4 * length) * norm:
-                break
-            length /= 2
-            if length < 1e-10:
-                return theta, step
-        theta, phi, norm = trial, phi_trial, norm_trial
-    return theta, max_iters
 
 
 def _payoff(game: PreferenceGame, pi: np.ndarray) -> np.ndarray:
