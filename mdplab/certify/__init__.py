@@ -2,7 +2,7 @@
 
 `check` re-derives a certificate, in floating point with a proved bound of its own rounding (`rows`) or in rational
 arithmetic without any tolerance (`rational`); `prove_optimal` decides exactly whether a deterministic policy is
-optimal. Nothing here imports a solver or a kernel. What is trusted: the validation of `mdplab.models`, IEEE
+optimal, `prove_equilibrium` finds the exact equilibrium of a matrix game. Nothing here imports a solver or a kernel. What is trusted: the validation of `mdplab.models`, IEEE
 arithmetic of NumPy (for kind `"soft"` and robust KL and Burg sets also its `exp` and `log`), and at the exact level
 integers, `fractions` and python-flint.
 
@@ -48,9 +48,9 @@ occupancy
     `dual_hi`, `violation`, with the conditions of `mdplab.certify.occupancy`. The policy is x conditioned on the
     state; the gap is that of `mu . V`.
 robust, robust-evaluation
-    A `RobustMDP`. `lo`, `hi` `(S,)`, `kernel` `(S, A, S)`, not negative, its rows of available actions (others are
-    ignored) read as divided by their sums, as the nominal rows are; rewards by next state are paid by the row in
-    question and are 0 where a sparse model stores none. With minima over the set and, in soft sets, `temperature * D`
+    A `RobustMDP`. `lo`, `hi` `(S,)`, `kernel` `(S, A, S)` or sparse `(S * A, S)`, not negative, its rows of available
+    actions (others are ignored) read as divided by their sums, as the nominal rows are; rewards by next state are paid
+    by the row in question and are 0 where a sparse model stores none. With minima over the set and, in soft sets, `temperature * D`
     in every sum: the kernel is in the set, `hi >= max_a kernel_a . (r_a + gamma hi)`, `lo <= min sum_a pi(a) q_a .
     (r_a + gamma lo)`; for robust-evaluation `hi >= sum_a pi(a) kernel_a . (r_a + gamma hi)`. A row may be outside its
     set by 1e-12 (1 + radius) in the set's own distance, entries of a box by 1e-12, plans and combinations of models
@@ -67,7 +67,8 @@ markov-game
 """
 
 from mdplab.certify.checker import check
+from mdplab.certify.equilibria import EquilibriumProof, prove_equilibrium
 from mdplab.certify.optimality import OptimalityProof, prove_optimal
 from mdplab.certify.report import CheckReport
 
-__all__ = ["CheckReport", "OptimalityProof", "check", "prove_optimal"]
+__all__ = ["CheckReport", "EquilibriumProof", "OptimalityProof", "check", "prove_equilibrium", "prove_optimal"]

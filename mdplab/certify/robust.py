@@ -23,9 +23,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from mdplab.certify import rational
-from mdplab.certify.case import POLICY_SUM, Case, spread
+from mdplab.certify.case import POLICY_SUM, Case, finite, spread
 from mdplab.certify.enclosure import Arbs, FloatBalls, Rationals
 from mdplab.certify.kinds import require_discounted
 from mdplab.certify.report import Refused
@@ -85,7 +86,7 @@ def _bracket(case: Case, problem: RobustMDP, *, optimal: bool) -> float:
     # Multipliers are sought where formulas may leave the range of floats; nothing depends on what is found.
     with np.errstate(all="ignore"):
         for rows in blocks(mdp, one, case.level):
-            _judge(case.level, family, mdp, rows, kernel[rows.s, rows.a], lo, hi, pi, optimal)
+            _judge(case.level, family, mdp, rows, _rows_of(kernel, mdp, rows), lo, hi, pi, optimal)
     gap = case.claims_gap(spread(hi, lo))
     bounds = "lo <= V^pi <= V* <= hi" if optimal else "lo <= V^pi <= hi"
     case.about.append(
@@ -104,20 +105,47 @@ def family_of(problem: RobustMDP) -> Any:
     return kind(problem)
 
 
-def _kernel(case: Case) -> np.ndarray:
+def _kernel(case: Case) -> np.ndarray | csr_array:
     """The certificate's kernel: not negative, rows of available actions sum to one nearly."""
-    mdp = case.mdp
+    mdp, given = case.mdp, case.data.get("kernel")
+    if issparse(given):
+        return _sparse_kernel(mdp, given)
     kernel = case.array("kernel", (mdp.S, mdp.A, mdp.S))
     bad = (kernel < 0) & mdp.actions[:, :, None]
     if bad.any():
         s, a, j = np.argwhere(bad)[0]
         raise Refused(f"kernel[{s}, {a}, {j}] is negative: {kernel[s, a, j]:.6g}")
-    sums = kernel.sum(axis=2)
+    _sum_to_one(kernel.sum(axis=2), mdp)
+    return kernel
+
+
+def _sparse_kernel(mdp: MDP, given: Any) -> csr_array:
+    """The same, stored as `(S * A, S)`."""
+    if given.shape != (mdp.S * mdp.A, mdp.S):
+        raise Refused(f"kernel has shape {given.shape}, expected {(mdp.S * mdp.A, mdp.S)} where it is sparse")
+    kernel = given.tocoo()
+    # Duplicates are added up once, here, and nothing is stored twice thereafter.
+    kernel = csr_array((finite("kernel", kernel.data, (kernel.nnz,)), (kernel.row, kernel.col)), shape=given.shape)
+    rows = np.repeat(np.arange(mdp.S * mdp.A), np.diff(kernel.indptr))
+    bad = (kernel.data < 0) & mdp.actions.ravel()[rows]
+    if bad.any():
+        k = int(np.argmax(bad))
+        at = f"[{rows[k] // mdp.A}, {rows[k] % mdp.A}, {kernel.indices[k]}]"
+        raise Refused(f"kernel{at} is negative: {kernel.data[k]:.6g}")
+    _sum_to_one(kernel.sum(axis=1).reshape(mdp.S, mdp.A), mdp)
+    return kernel
+
+
+def _sum_to_one(sums: np.ndarray, mdp: MDP) -> None:
     bad = ~(np.abs(sums - 1) <= POLICY_SUM) & mdp.actions
     if bad.any():
         s, a = np.argwhere(bad)[0]
         raise Refused(f"kernel[{s}, {a}] sums to {sums[s, a]:.17g}, not 1")
-    return kernel
+
+
+def _rows_of(kernel: np.ndarray | csr_array, mdp: MDP, rows: Rows) -> np.ndarray:
+    """The kernel's rows `(n, S)`."""
+    return kernel[rows.s * mdp.A + rows.a].toarray() if issparse(kernel) else kernel[rows.s, rows.a]
 
 
 def blocks(mdp: MDP, one: Any, level: str) -> Iterator[Rows]:

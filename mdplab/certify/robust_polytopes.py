@@ -33,12 +33,13 @@ class Box:
             lo, hi, one = ar.of(self.set.lo[rows.s, rows.a]), ar.of(self.set.hi[rows.s, rows.a]), ar.of(1.0)
             return lo / ar.maximum(ar.total(lo), one)[:, None], hi / ar.minimum(ar.total(hi), one)[:, None]
         p, size = rows.nominal(ar), ar.of(self.sizes[rows.s, rows.a])[:, None]
-        zero = ar.of(np.zeros(rows.P.shape))
+        # No entry exceeds 1: without this a bound such as p / 1e-6 would magnify rounding.
+        zero, most = ar.of(np.zeros(rows.P.shape)), ar.of(rows.allowed)
         if self.set.name == "cvar":
-            return zero, p / size
+            return zero, ar.minimum(p / size, most)
         if self.set.name == "contamination":
-            return (1 - size) * p, ar.of(rows.allowed)
-        return ar.maximum(p - size, zero), ar.masked(rows.allowed, p + size)
+            return (1 - size) * p, most
+        return ar.maximum(p - size, zero), ar.minimum(p + size, most)
 
     def repaired(self, ar: Any, rows: Rows, Q: np.ndarray, z: np.ndarray) -> tuple[Any, None]:
         """Entries clipped to the bounds, and the sum restored in proportion to the room that each entry has."""
