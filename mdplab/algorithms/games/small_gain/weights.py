@@ -134,9 +134,10 @@ def perron_weights(mu: np.ndarray, L: np.ndarray, *, fill: float = 1e-9) -> np.n
     coupled = _couplings(L)
     if mu.size == 1:
         return np.ones(1)
-    if connected_components(coupled > 0, directed=True, connection="strong")[0] > 1:
+    absent = (coupled == 0) & ~np.eye(mu.size, dtype=bool)
+    if absent.any() and connected_components(coupled > 0, directed=True, connection="strong")[0] > 1:
         size = max(float(coupled.max()), float(np.abs(mu).max()), 1e-300)
-        coupled = np.where((coupled == 0) & ~np.eye(mu.size, dtype=bool), fill * size, coupled)
+        coupled = np.where(absent, fill * size, coupled)
     shift = float(mu.max() + coupled.max())
     B = shift * np.eye(mu.size) - np.diag(mu) + coupled
     values, left, right = eig(B, left=True)
