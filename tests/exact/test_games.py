@@ -174,3 +174,62 @@ def test_failures_are_loud():
         regularized_nash(p3(), tau=0.05, max_iters=1)
     with pytest.raises(SolverFailure, match="duality gap of"):
         nash_equilibrium(p3(), tol=1e-18)
+
+
+def test_p3_without_regularisation():
+    """Table of 1.5: Nash (.3, .3, .4), L = 1/4, and the frequencies +-i sqrt(det minors) of K A at the equilibrium."""
+    game = p3()
+    pi = nash_equilibrium(game).policy
+    np.testing.assert_allclose(pi, [0.3, 0.3, 0.4], atol=1e-12)  # a 3 x 3 vertex
+    assert game.operator_constant() == pytest.approx(0.25, abs=1e-15)  # rounding of four numbers
+    eigenvalues = np.linalg.eigvals(game.K @ (np.diag(pi) - np.outer(pi, pi)))
+    assert np.abs(eigenvalues.real).max() < 1e-8  # a nearly defective zero: half of the digits
+    # Here K pi = 0, so K A = K diag(pi), whose characteristic polynomial is x^3 + w x with the weight w of 2-cycles.
+    frequency = np.sqrt(0.4**2 * 0.3 * 0.3 + 0.3**2 * 0.3 * 0.4 + 0.3**2 * 0.3 * 0.4)
+    assert frequency == pytest.approx(0.1897366596101, abs=1e-13)  # the table's digits
+    np.testing.assert_allclose(np.sort(eigenvalues.imag), [-frequency, 0, frequency], atol=1e-8)  # as above
+
+
+def test_bias_of_regularisation():
+    """gap_0(pi) <= gap_tau(pi) + 2 tau (max log 1/mu - D(pi || mu)) for every pi; 2 tau log n at pi*, mu uniform."""
+    closest = 0.0
+    for game, tau, rng in random_games(9, 60):
+        for log_pi in (regularized_nash(game, tau=tau).extras["log_policy"], log_softmax(rng.standard_normal(game.n))):
+            gap = 2 * float((game.K @ np.exp(log_pi)).max())
+            room = float(-game.log_mu.min()) - float(kl_divergence(log_pi, game.log_mu))
+            bound = float(regularized_gap(game, log_pi, tau=tau)) + 2 * tau * room
+            assert gap <= bound + 1e-12  # rounding of numbers below 30
+            closest = max(closest, gap / bound)
+        even = game.replace(mu=None)
+        pi = regularized_nash(even, tau=tau).policy
+        assert 2 * float((even.K @ pi).max()) <= 2 * tau * np.log(game.n) + 1e-12  # as above
+    # Neither vacuous nor off by a factor: the term 2 tau alone would be refuted.
+    assert closest > 0.5
+
+
+def test_gap_from_above_by_the_divergence():
+    """gap_tau(pi) <= 2 tau D(pi || pi*) + sp(K d)^2 / (4 tau) <= 2 tau D(pi || pi*) + 2 L^2 D(pi* || pi) / tau."""
+    closest = 0.0
+    for game, tau, rng in random_games(10, 60):
+        star = regularized_nash(game, tau=tau).extras["log_policy"]
+        log_pi = log_softmax(star + 10 ** rng.uniform(-3, 1) * rng.standard_normal(game.n))
+        difference = np.exp(log_pi) - np.exp(star)
+        own = 2 * tau * float(kl_divergence(log_pi, star))
+        span = np.ptp(game.K @ difference) ** 2 / (4 * tau)
+        gap = float(regularized_gap(game, log_pi, tau=tau))
+        assert own * (1 - 1e-9) <= gap <= (own + span) * (1 + 1e-9) + 1e-15  # rounding of divergences
+        other = 2 * game.operator_constant() ** 2 / tau * float(kl_divergence(star, log_pi))
+        assert span <= other * (1 + 1e-9) + 1e-15  # likewise
+        closest = max(closest, gap / (own + span))
+    assert closest > 0.9
+
+
+def test_the_certificate_refutes_a_step_that_forgets_the_reference():
+    """Mutant: (1 - eta tau) log pi + eta K pi without eta tau log mu has another fixed point, of visible gap."""
+    game, tau = p3(), 0.5
+    eta, log_pi = 1 / (tau + 0.5), game.log_mu
+    for _ in range(200):
+        half = log_softmax((1 - eta * tau) * log_pi + eta * game.K @ softmax(log_pi))
+        log_pi = log_softmax((1 - eta * tau) * log_pi + eta * game.K @ softmax(half))
+    assert float(regularized_gap(game, log_pi, tau=tau)) > 1e-2
+    assert float(regularized_gap(game, extragradient(game, tau, 200), tau=tau)) < 1e-25  # 1.5e-16 twice: rounding level
