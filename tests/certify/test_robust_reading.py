@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 from mdplab.certify import check
-from mdplab.exact.robust import robust_policy_evaluation, robust_value_iteration
-from mdplab.models import MDP, Certificate, CVaRSet, L1Ball, LinfBall, RobustMDP, Solution
+from mdplab.exact.robust import robust_policy_evaluation, robust_policy_iteration, robust_value_iteration
+from mdplab.models import MDP, Certificate, CVaRSet, KLBall, L1Ball, LinfBall, RobustMDP, Solution
 
 
 def ring(S, gamma=0.9):
@@ -70,5 +70,14 @@ def test_bounds_beyond_probabilities_do_not_magnify_rounding(uncertainty):
     mdp = MDP(rng.dirichlet(np.ones(3), (3, 2)), 100 * rng.normal(size=(3, 2)), 0.5)
     problem = RobustMDP(mdp, uncertainty)
     answer = robust_value_iteration(problem)
+    report = check(problem, answer)
+    assert report, report.reason
+
+
+def test_what_all_successors_have_in_common_passes_by_the_doubt_of_a_row():
+    # A tiny radius: relative entropy is known to about the radius itself, and values are 1e4 times their range.
+    P = [[[0.73826759, 0.26173241]], [[0.18459259, 0.81540741]]]
+    problem = RobustMDP(MDP(P, [[3.5e7], [4.5e6]], 0.9999), KLBall(1e-12, rectangularity="s"))
+    answer = robust_policy_iteration(problem, tol=4e4)
     report = check(problem, answer)
     assert report, report.reason
