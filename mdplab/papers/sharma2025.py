@@ -586,20 +586,20 @@ def rk4_certified(p: Params, rng: np.random.Generator) -> Evidence:
     return _rk4(p, rng)
 
 
-def _markov_constants():
-    """Constants of the Fisher-normalised Jacobian at the equilibrium, and at the 256 vertices of the cube of 0.1."""
+def _fisher_constants(reach):
+    """Constants of the Fisher-normalised Jacobian at the vertices of a cube around the equilibrium, and the Jacobians.
+
+    With reach 0 there is one point, the equilibrium.
+    """
     game = markov.softmax_markov()
-    corners = np.array(np.meshgrid(*[[-0.1, 0.1]] * 8)).reshape(8, -1).T
-    out = []
-    for points in (np.zeros((1, 8)), corners):
-        scaled = [sg.fisher_normalised(game.jacobian(x), markov.fisher_matrices(x), markov.BASES) for x in points]
-        out.append((sg.sampled_constants(np.array(scaled), (2, 2)), np.array(scaled)))
-    return game, out
+    points = np.array(np.meshgrid(*[[-reach, reach]] * 8)).reshape(8, -1).T if reach > 0 else np.zeros((1, 8))
+    scaled = [sg.fisher_normalised(game.jacobian(x), markov.fisher_matrices(x), markov.BASES) for x in points]
+    return game, sg.sampled_constants(np.array(scaled), (2, 2)), np.array(scaled)
 
 
 def _fisher(p, rng, *, margin=1.0, size=1e-5):
-    game, (centre, _) = _markov_constants()
-    c = sg.fisher_certificate(*centre, (2, 2))
+    game, constants, scaled = _fisher_constants(0.0)
+    c = sg.fisher_certificate(constants, scaled, (2, 2))
     # At the equilibrium the Fisher matrices are half the identity on the directions that matter.
     directions = np.hstack([rng.standard_normal((p.draws, 2)) @ B.T for B in markov.BASES])
     worst = np.vstack([np.kron([1, sign], np.kron([1, 0], [1, -1])) for sign in (1, -1)])
@@ -704,14 +704,13 @@ def draw_phase(ax, table) -> None:
     ball, size = np.hypot(x1, x2), np.sqrt(x1**2 + 200 * x2**2)
     ax.plot(ball * np.cos(angle), ball * np.sin(angle), color="#D55E00", linestyle="--", label="Euclidean ball")
     ax.plot(size * np.cos(angle), size / np.sqrt(200) * np.sin(angle), color="#009E73", label="$M$-ball")
-    ax.set(xlim=(-1.2, 1.2), ylim=(-0.3, 0.55), xlabel="$x_1$", ylabel="$x_2$")
+    ax.set(xlim=(-2.3, 2.3), ylim=(-0.25, 0.75), xlabel="$x_1$", ylabel="$x_2$")
     ax.legend(loc="upper left")
-    inset = ax.inset_axes([0.62, 0.62, 0.36, 0.36])
+    inset = ax.inset_axes([0.58, 0.58, 0.4, 0.38])
     inset.plot(table["t"], table["euclidean"], color="#D55E00")
     inset.plot(table["t"], table["metric"], color="#009E73")
     inset.plot(table["t"], table["bound"], color="black", linestyle="--")
-    inset.set_xlabel("$t$", fontsize=8)
-    inset.set_title("norms over their start", fontsize=8)
+    inset.text(0.97, 0.42, "norms over their start, $t$", fontsize=8, ha="right", transform=inset.transAxes)
     inset.tick_params(labelsize=7)
 
 
@@ -728,7 +727,7 @@ def figure_band(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def figure_markov(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Margin over w_2 / w_1 from Fisher-normalised constants at the vertices of the cube."""
-    _, (_, (c, _)) = _markov_constants()
+    _, c, _ = _fisher_constants(0.1)
     return _ratio_table(c.mu, c.L, 0.05, 20)
 
 
@@ -762,6 +761,18 @@ def figure_lq(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
         length = sg.metric_length(x, w, game.sizes)
         measured.append(float(np.median(-np.log(length[1] / length[0]) / 6)))
     return {"lam": lams, "measured": measured, "margin": margins, "euclidean": equal, "bound": 1 - lams * np.sqrt(0.5)}
+
+
+def draw_lq(ax, table) -> None:
+    """Margins as lines, measured rates as dots, cut where the Euclidean margin leaves the picture."""
+    ax.axhline(0, color="#999999", linewidth=0.8)
+    ax.plot(table["lam"], table["euclidean"], color="#D55E00", label="Euclidean margin")
+    ax.plot(table["lam"], table["margin"], color="#009E73", label="small-gain margin")
+    dots = {"color": "#0072B2", "marker": "o", "markersize": 3, "linestyle": "", "label": "measured rate, 16 starts"}
+    ax.plot(table["lam"], table["measured"], **dots)
+    ax.plot(table["lam"], table["bound"], color="black", linestyle="--", label="$1 - \\lambda \\sqrt{ab}$")
+    ax.set_ylim(-1.3, 1.1)
+    ax.legend()
 
 
 def figure_noise(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
