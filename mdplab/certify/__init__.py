@@ -2,9 +2,9 @@
 
 `check` re-derives a certificate, in floating point with a proved bound of its own rounding (`rows`) or in rational
 arithmetic without any tolerance (`rational`); `prove_optimal` decides exactly whether a deterministic policy is
-optimal, `prove_equilibrium` finds the exact equilibrium of a matrix game. Nothing here imports a solver or a kernel. What is trusted: the validation of `mdplab.models`, IEEE
-arithmetic of NumPy (for kind `"soft"` and robust KL and Burg sets also its `exp` and `log`), and at the exact level
-integers, `fractions` and python-flint.
+optimal, `prove_equilibrium` finds the exact equilibrium of a matrix game. Nothing here imports a solver or a kernel.
+What is trusted: the validation of `mdplab.models`, IEEE arithmetic of NumPy (for kind `"soft"` and robust KL and Burg
+sets also its `exp` and `log`), and at the exact level integers, `fractions` and python-flint.
 
 Formats
 -------
@@ -50,14 +50,14 @@ occupancy
 robust, robust-evaluation
     A `RobustMDP`. `lo`, `hi` `(S,)`, `kernel` `(S, A, S)` or sparse `(S * A, S)`, not negative, its rows of available
     actions (others are ignored) read as divided by their sums, as the nominal rows are; rewards by next state are paid
-    by the row in question and are 0 where a sparse model stores none. With minima over the set and, in soft sets, `temperature * D`
-    in every sum: the kernel is in the set, `hi >= max_a kernel_a . (r_a + gamma hi)`, `lo <= min sum_a pi(a) q_a .
-    (r_a + gamma lo)`; for robust-evaluation `hi >= sum_a pi(a) kernel_a . (r_a + gamma hi)`. A row may be outside its
-    set by 1e-12 (1 + radius) in the set's own distance, entries of a box by 1e-12, plans and combinations of models
-    by 1e-9: the referee moves it into the set and `hi` must hold there. Mass
-    off the nominal support where the set has none, or none on it under Burg, is refused. Leave a margin of about
-    1e-12 of the magnitudes, 1e-9 for Wasserstein plans. Proves `lo <= V^pi <= V* <= hi`, or `lo <= V^pi <= hi`, for
-    the least value over kernels in the set: see `mdplab.certify.robust`.
+    by the row in question and are 0 where a sparse model stores none. With minima over the set and, in soft sets,
+    `temperature * D` in every sum: the kernel is in the set, `hi >= max_a kernel_a . (r_a + gamma hi)`, `lo <= min
+    sum_a pi(a) q_a . (r_a + gamma lo)`; for robust-evaluation `hi >= sum_a pi(a) kernel_a . (r_a + gamma hi)`. A row
+    may be outside its set by 1e-12 (1 + radius) in the set's own distance, entries of a box by 1e-12, plans and
+    combinations of models by 1e-9: the referee moves it into the set and `hi` must hold there. Mass off the nominal
+    support where the set has none, or none on it under Burg, is refused. Leave a margin of about 1e-12 of the
+    magnitudes, 1e-9 for Wasserstein plans. Proves `lo <= V^pi <= V* <= hi`, or `lo <= V^pi <= hi`, for the least value
+    over kernels in the set: see `mdplab.certify.robust`.
 exploitability, regularized-gap
     Matrix and preference games: see `mdplab.certify.games`.
 markov-game
