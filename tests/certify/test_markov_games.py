@@ -44,10 +44,14 @@ def test_corrupted_certificates_are_refused(key, level):
     for s in range(game.S):
         for wrong in ({"lo": raised(lo, 1e-6, s)}, {"hi": raised(hi, -1e-6, s)}):
             assert not check(game, changed(answer, **wrong), level=level)
-            # With a value that respects the bounds, the inequality itself has to refuse.
-            bounds = {"lo": lo, "hi": hi, **wrong}
-            middle = np.clip(answer.value, bounds["lo"], np.maximum(bounds["hi"], bounds["lo"]))
-            assert not check(game, changed(answer, value=middle, gap=1.0, **wrong), level=level)
+            # With the other bound far off, which is true, and a value between them, the inequality has to refuse.
+            bounds = {"lo": lo - 1e-3, "hi": hi + 1e-3}
+            far = changed(answer, gap=1.0, **bounds)
+            assert check(game, far, level=level)
+            bounds |= wrong
+            middle = 0.5 * (bounds["lo"] + bounds["hi"])
+            report = check(game, changed(answer, gap=1.0, value=middle, **bounds), level=level)
+            assert f"T_{'x' if 'lo' in wrong else 'y'}" in report.reason
     cases = {
         "kind is 'discounted'": changed(answer, kind="discounted"),
         "has no 'lo'": changed(answer, drop=("lo",)),
