@@ -257,6 +257,8 @@ def solve(
         "seconds": solution.seconds,
         "reason": solution.reason,
     }
+    if "column" in solution.extras:
+        record["column"] = solution.extras["column"]
     if robust is not None:
         from mdplab.report.robust import print_worst_case, worst_case
 

@@ -45,6 +45,19 @@ def test_solve_writes_what_design_promises(shell, tmp_path):
     assert "PROVED" in err
 
 
+def test_a_markov_game_in_a_file_is_solved(shell, tmp_path):
+    """One state, [[2, -1], [-1, 1]], gamma 1/2: worth 0.2 / (1 - 1/2) at (2/5, 3/5) for both players."""
+    path = tmp_path / "game.json"
+    game = {"R": [[[2.0, -1.0], [-1.0, 1.0]]], "T": [[[[1.0], [1.0]], [[1.0], [1.0]]]], "gamma": 0.5}
+    path.write_text(json.dumps(game))
+    code, out, _ = shell("solve", path, "--json", "-", "--certify", "exact")
+    answer = json.loads(out)
+    assert code == 0 and answer["referee"]["ok"] and answer["certificate"]["kind"] == "markov-game"
+    assert abs(answer["value"][0] - 0.4) <= answer["certificate"]["gap"]
+    np.testing.assert_allclose([answer["policy"][0], answer["column"][0]], [[0.4, 0.6]] * 2, atol=1e-9)  # an LP vertex
+    assert shell("solve", path, "--robust", "l1", "--radius", "0.1")[0] == 2
+
+
 def test_frozen_lake_is_proved_optimal(shell):
     pytest.importorskip("gymnasium")
     code, out, _ = shell("solve", "gym:FrozenLake-v1", "--gamma", "0.99", "--certify", "exact")

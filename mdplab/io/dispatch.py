@@ -5,14 +5,16 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from mdplab.io.files import fail
-from mdplab.models import MDP
+from mdplab.models import MDP, MarkovGame
 
 _READABLE = (".npz", ".json", ".tra", ".drn", ".csv", ".parquet")
 _EXPLICIT_OPTIONS = ("goal", "rewards", "minimise")
 _LOG_OPTIONS = ("num_states", "num_actions", "unseen")
 
 
-def load(source: str | Path, *, gamma: float | None = None, horizon: int | None = None, **options: Any) -> MDP:
+def load(
+    source: str | Path, *, gamma: float | None = None, horizon: int | None = None, **options: Any
+) -> MDP | MarkovGame:
     """Read a model.
 
     Parameters
@@ -36,7 +38,8 @@ def load(source: str | Path, *, gamma: float | None = None, horizon: int | None 
 
     Returns
     -------
-    MDP
+    MDP or MarkovGame
+        A game if one of our own files holds `T`.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def load(source: str | Path, *, gamma: float | None = None, horizon: int | None 
     return logs.estimate(path, gamma=gamma, horizon=horizon, **found).mdp
 
 
-def save(mdp: MDP, path: str | Path) -> None:
+def save(mdp: MDP | MarkovGame, path: str | Path) -> None:
     """Write a model; the suffix says in which format. All files of it are written whole, or none.
 
     `.npz` and `.json` hold everything to the last bit. `.tra` (with `.lab`, `.trew`, and `.sta` if states are named)
@@ -109,6 +112,8 @@ def save(mdp: MDP, path: str | Path) -> None:
     writers = {".npz": own.save_npz, ".json": own.save_json, ".tra": prism.save_prism, ".drn": drn.save_drn}
     if path.suffix.lower() not in writers:
         fail(path, None, f"unknown suffix {path.suffix!r}; expected one of {', '.join(writers)}")
+    if isinstance(mdp, MarkovGame) and path.suffix.lower() not in (".npz", ".json"):
+        fail(path, None, f"{path.suffix} files hold no games; expected .npz or .json")
     writers[path.suffix.lower()](mdp, path)
 
 

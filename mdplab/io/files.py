@@ -72,9 +72,9 @@ def write_whole(writers: dict[Path, Callable[[BinaryIO], None]]) -> None:
             leftover.unlink(missing_ok=True)
 
 
-def build(path: Path | str, locate: Callable[[str], int | None], **arguments: object) -> MDP:
-    """The MDP of a file's contents; what the model's own checks find is reported with the file and, if known, line."""
+def build(path: Path | str, locate: Callable[[str], int | None], model: type = MDP, **arguments: object) -> MDP:
+    """The model of a file's contents; what its own checks find is reported with the file and, if known, line."""
     try:
-        return MDP(**arguments)
+        return model(**arguments)
     except (ValueError, TypeError) as error:
         fail(path, locate(str(error)), str(error))

@@ -3,6 +3,8 @@
 Keys: `version` (1), `gamma`, `r` (S, A) or (S, A, S), and either `P` (S, A, S) or the CSR triple `P_data`, `P_indices`,
 `P_indptr` of shape (S * A, S) with row `s * A + a`. Optional: `r_next` (rewards by next state: (S, A, S), or (nnz,) in
 the order of `P_data`), `mu` (S,), `actions` (S, A) of booleans, `states` (S names), `horizon`.
+
+A file with the key `T` holds a zero-sum Markov game: `gamma`, `R` (S, A, B), `T` (S, A, B, S), optionally `mu` (S,).
 """
 
 import json
@@ -17,17 +19,21 @@ import numpy as np
 import scipy.sparse as sp
 
 from mdplab.io.files import build, fail, read_start, read_text, write_whole
-from mdplab.models import MDP
+from mdplab.models import MDP, MarkovGame
 
 VERSION = 1
 _CSR = ("P_data", "P_indices", "P_indptr")
 _KNOWN = {"version", "gamma", "r", "r_next", "P", *_CSR, "mu", "actions", "states", "horizon"}
+_GAME = {"version", "gamma", "R", "T", "mu"}
 # A stored mean reward may differ from one recomputed in another order of summation, not by more than this.
 _MEAN_TOLERANCE = 1e-8
 
 
-def contents(mdp: MDP) -> dict[str, Any]:
+def contents(mdp: MDP | MarkovGame) -> dict[str, Any]:
     """The keys and arrays of a model file."""
+    if isinstance(mdp, MarkovGame):
+        start = {} if mdp.mu is None else {"mu": mdp.mu}
+        return {"version": VERSION, "gamma": mdp.gamma, "R": mdp.R, "T": mdp.T, **start}
     out: dict[str, Any] = {"version": VERSION, "gamma": mdp.gamma, "r": mdp.r}
     if mdp.is_sparse:
         out.update(P_data=mdp.P.data, P_indices=mdp.P.indices, P_indptr=mdp.P.indptr)
@@ -46,7 +52,7 @@ def contents(mdp: MDP) -> dict[str, Any]:
     return out
 
 
-def save_npz(mdp: MDP, path: Path) -> None:
+def save_npz(mdp: MDP | MarkovGame, path: Path) -> None:
     """Write an `.npz`, not compressed: random probabilities do not shrink, and large models should not wait."""
 
     def write(file: BinaryIO) -> None:
@@ -55,7 +61,7 @@ def save_npz(mdp: MDP, path: Path) -> None:
     write_whole({path: write})
 
 
-def save_json(mdp: MDP, path: Path) -> None:
+def save_json(mdp: MDP | MarkovGame, path: Path) -> None:
     """Write a `.json`, one key a line; floats as the shortest decimals that read back to the same bits."""
     lines = []
     for key, value in contents(mdp).items():
@@ -64,7 +70,7 @@ def save_json(mdp: MDP, path: Path) -> None:
     write_whole({path: lambda file: file.write(text.encode())})
 
 
-def load_npz(path: Path, **changes: Any) -> MDP:
+def load_npz(path: Path, **changes: Any) -> MDP | MarkovGame:
     """Read an `.npz`; see `mdplab.io.load`."""
     if not read_start(path, 2) == b"PK":
         fail(path, None, "not an npz file (a zip archive of arrays)")
@@ -95,8 +101,10 @@ def load_json(path: Path, **changes: Any) -> MDP:
     return _model(path, found, line_of, changes)
 
 
-def _model(path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | None], changes: dict[str, Any]) -> MDP:
-    """The MDP of a file's keys; `changes` (gamma, horizon) override the file's."""
+def _model(
+    path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | None], changes: dict[str, Any]
+) -> MDP | MarkovGame:
+    """The model of a file's keys; `changes` (gamma, horizon) override the file's."""
 
     def bad(key: str, message: str) -> None:
         fail(path, line_of(key), message)
@@ -104,9 +112,17 @@ def _model(path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | 
     version = _scalar(path, found, "version", line_of, int) if "version" in found else VERSION
     if version > VERSION:
         bad("version", f"version {version} is newer than this program reads ({VERSION}); update mdplab")
-    unknown = sorted(set(found) - _KNOWN)
+    known = _GAME if "T" in found else _KNOWN
+    unknown = sorted(set(found) - known)
     if unknown:
-        bad(unknown[0], f"unknown key {unknown[0]!r}; expected keys among {', '.join(sorted(_KNOWN))}")
+        bad(unknown[0], f"unknown key {unknown[0]!r}; expected keys among {', '.join(sorted(known))}")
+
+    def locate(message: str) -> int | None:
+        word = re.match(r"\w+", message)
+        return line_of(word.group()) if word and word.group() in found else None
+
+    if "T" in found:
+        return _markov_game(path, found, line_of, locate, changes)
     given = [key for key in _CSR if key in found]
     if "P" in found and given:
         bad(given[0], f"both P and {given[0]}; give the dense array or the CSR triple")
@@ -143,11 +159,6 @@ def _model(path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | 
         arguments["horizon"] = (
             changes["horizon"] if "horizon" in changes else _scalar(path, found, "horizon", line_of, int)
         )
-
-    def locate(message: str) -> int | None:
-        word = re.match(r"\w+", message)
-        return line_of(word.group()) if word and word.group() in found else None
-
     mdp = build(path, locate, **arguments)
     if "r_next" in found and r.ndim == 2:
         off = np.abs(np.where(mdp.actions, mdp.r - r, 0.0))
@@ -155,6 +166,18 @@ def _model(path: Path, found: Mapping[str, Any], line_of: Callable[[str], int | 
             s, a = (int(i) for i in np.unravel_index(np.argmax(off), off.shape))
             bad("r", f"r[{s}, {a}] is {r[s, a]:g}, but the mean of r_next is {mdp.r[s, a]:g}")
     return mdp
+
+
+def _markov_game(path: Path, found, line_of, locate, changes: dict[str, Any]) -> MarkovGame:
+    """The game of a file's keys; gamma may be overridden."""
+    for key in ("R", *([] if "gamma" in changes else ["gamma"])):
+        if key not in found:
+            fail(path, None, f"missing key {key!r}; a Markov game has R, T and gamma")
+    if "horizon" in changes:
+        fail(path, None, f"horizon is {changes['horizon']}; a Markov game is discounted and has none")
+    arguments = {key: _array(path, found, key, line_of) for key in ("R", "T", "mu") if key in found}
+    gamma = changes["gamma"] if "gamma" in changes else _scalar(path, found, "gamma", line_of, float)
+    return build(path, locate, MarkovGame, gamma=gamma, **arguments)
 
 
 def _array(path, found, key: str, line_of, dtype: type = float) -> np.ndarray:

@@ -10,7 +10,7 @@ from instances.random_models import random_model
 
 from mdplab.instances import garnet, riverswim
 from mdplab.io import load, save
-from mdplab.models import MDP
+from mdplab.models import MDP, MarkovGame
 
 GOOD = {"version": 1, "gamma": 0.5, "r": [[1.0], [0.0]], "P": [[[0.25, 0.75]], [[0.0, 1.0]]]}
 CSR = {
@@ -201,3 +201,45 @@ def test_every_truncation_of_a_file_is_refused(tmp_path):
             path.write_bytes(raw[:stop])
             with pytest.raises(ValueError, match=f"model{suffix}"):
                 load(path)
+
+
+GAME = {"gamma": 0.5, "R": [[[1.0, -1.0]]], "T": [[[[1.0], [1.0]]]]}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_markov_games_round_trip(tmp_path, suffix):
+    rng = np.random.default_rng([41, 99])
+    for mu in (None, [0.25, 0.75]):
+        game = MarkovGame(rng.standard_normal((2, 3, 2)), rng.dirichlet(np.ones(2), size=(2, 3, 2)), 0.9, mu=mu)
+        path = tmp_path / f"game{suffix}"
+        save(game, path)
+        back = load(path)
+        assert isinstance(back, MarkovGame) and back.digest() == game.digest()
+        assert load(path, gamma=0.25).gamma == 0.25
+    with pytest.raises(ValueError, match=r"\.drn files hold no games"):
+        save(game, tmp_path / "game.drn")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"R": None}, r"missing key 'R'; a Markov game has R, T and gamma"),
+        ({"gamma": None}, r"missing key 'gamma'"),
+        ({"P": [[[1.0]]]}, r"g\.json:\d: unknown key 'P'; expected keys among R, T, gamma, mu, version"),
+        ({"T": [[[[1.0], [0.5]]]]}, r"g\.json:3: T\[0, 0, 1\] sums to 0\.5, not 1"),
+        ({"T": [[[["a"], [1.0]]]]}, r"g\.json:3: T holds 'a', expected numbers"),
+        ({"gamma": 1.0}, r"g\.json:1: gamma is 1; a MarkovGame is discounted"),
+    ],
+)
+def test_a_bad_markov_game_is_refused_with_its_line(tmp_path, changes, message):
+    path = tmp_path / "g.json"
+    path.write_text(text_of(changes, GAME).replace("{\n", "{", 1))
+    with pytest.raises(ValueError, match=message):
+        load(path)
+
+
+def test_a_markov_game_has_no_horizon(tmp_path):
+    path = tmp_path / "g.json"
+    path.write_text(text_of((), GAME))
+    with pytest.raises(ValueError, match="horizon is 3; a Markov game is discounted"):
+        load(path, horizon=3)
