@@ -17,7 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdplab.algorithms.robust.nature import first_kernel, linear_value, nominal_kernel, objective, robust_evaluation
+from mdplab.algorithms.robust.nature import (
+    first_kernel,
+    first_policy,
+    linear_value,
+    nominal_kernel,
+    objective,
+    robust_evaluation,
+)
 from mdplab.algorithms.robust.projection import project_l1_ball, project_row_balls, project_rows
 from mdplab.instances.robust_suite import TiltedFamily
 from mdplab.models import L1Ball, RobustMDP, Trace, TVBall
@@ -98,6 +105,12 @@ def drpg(
         `pi` (K, S, A); `objective` (K,), J(pi_t, p_t); `gap` (K,), what nature could still gain, measured; `solves`
         (K,) linear systems of the inner loop. The paper's output is the policy with the best `objective`.
 
+    Raises
+    ------
+    ValueError
+        No `mu`, a set that `inner` does not serve, a `pi0` that is no policy, a negative number of steps, a step size
+        that is no number, or a checkpoint that is no step.
+
     Examples
     --------
     >>> from mdplab.models import MDP
@@ -107,9 +120,18 @@ def drpg(
     """
     if inner not in ("exact", "gradient"):
         raise ValueError(f"inner is {inner!r}; expected 'exact' or 'gradient'")
+    if num_iters < 0:
+        raise ValueError(f"num_iters is {num_iters}; expected at least 0")
+    if not callable(step) and not np.isfinite(step):
+        raise ValueError(f"step is {step}; expected a finite number or a function of t")
+    if problem.nominal.mu is None:
+        raise ValueError("nominal has no initial distribution mu")
     kept = np.arange(num_iters + 1) if checkpoints is None else np.asarray(checkpoints, dtype=np.int64)
-    actions = problem.nominal.actions
-    pi = actions / actions.sum(axis=1, keepdims=True) if pi0 is None else np.array(pi0, dtype=np.float64)
+    outside = (kept < 0) | (kept > num_iters)
+    if outside.any():
+        k = int(np.argmax(outside))
+        raise ValueError(f"checkpoints[{k}] is {kept[k]}; expected 0 to {num_iters}")
+    actions, pi = problem.nominal.actions, first_policy(problem, pi0)
     decay = problem.gamma if decay is None else decay
     kernel = first_kernel(problem)
     rows = {"pi": [], "objective": [], "gap": [], "solves": []}

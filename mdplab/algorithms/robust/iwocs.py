@@ -16,8 +16,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdplab.algorithms.robust.nature import first_kernel, linear_value, objective, robust_evaluation
-from mdplab.models import ModelSet, RobustMDP
+from mdplab.algorithms.robust.nature import (
+    first_kernel,
+    linear_value,
+    nominal_kernel,
+    objective,
+    robust_evaluation,
+)
+from mdplab.models import L1Ball, ModelSet, RobustMDP, TVBall
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -81,7 +87,8 @@ def iwocs(
     Raises
     ------
     ValueError
-        A set that is not (s, a)-rectangular, a start that is no state, or `static` without a finite set.
+        A set that is not (s, a)-rectangular, a start that is no state, a first model outside the set, or `static`
+        without a finite set.
 
     Examples
     --------
@@ -101,7 +108,7 @@ def iwocs(
         raise ValueError(f"free_rows is {free_rows!r}; expected 'worst' or 'keep'")
     if max_models < 1:
         raise ValueError(f"max_models is {max_models}; expected at least 1")
-    kernel = first_kernel(problem) if first is None else np.asarray(first, dtype=np.float64)
+    kernel = first_kernel(problem) if first is None else _checked_first(problem, first, static)
     q, solved, lower, upper = np.full((problem.S, problem.A), np.inf), [], [], []
     available = problem.nominal.actions
     while True:
@@ -121,6 +128,28 @@ def iwocs(
         else:
             continue
         return Search(np.array(lower), np.array(upper), policy, q, np.array(solved), status)
+
+
+def _checked_first(problem: RobustMDP, first: np.ndarray, static: bool) -> np.ndarray:
+    """`first` as a kernel of the set: models outside it bound nothing, and the bracket would be false."""
+    kernel, one, actions = np.asarray(first, dtype=np.float64), problem.uncertainty, problem.nominal.actions
+    nominal = nominal_kernel(problem)
+    if kernel.shape != nominal.shape:
+        raise ValueError(f"first has shape {kernel.shape}; expected {nominal.shape}")
+    # Rounding of rows at the edge of the set.
+    slack = 1e-9
+    good = (kernel >= 0).all(axis=2) & (np.abs(kernel.sum(axis=2) - 1) <= slack)
+    if isinstance(one, ModelSet):
+        near = np.abs(one.kernels - kernel).max(axis=3) <= slack
+        good &= (near | ~actions).all(axis=(1, 2)).any() if static else near.any(axis=0)
+    elif isinstance(one, L1Ball | TVBall):
+        radius = one.radii(problem.S, problem.A) * (2.0 if isinstance(one, TVBall) else 1.0)
+        good &= np.abs(kernel - nominal).sum(axis=2) <= radius + slack
+        good &= (one.support == "all") | ~((kernel > 0) & (nominal == 0)).any(axis=2)
+    if not (good | ~actions).all():
+        s, a = np.argwhere(~good & actions)[0]
+        raise ValueError(f"first[{s}, {a}] is {kernel[s, a].tolist()}: no row of the set")
+    return kernel
 
 
 def _optimal_q(problem: RobustMDP, kernel: np.ndarray) -> np.ndarray:

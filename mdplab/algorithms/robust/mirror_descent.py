@@ -11,7 +11,7 @@ descent; Li, Zhao, Lan 2022, "First-order policy optimization for robust MDPs". 
 
 import numpy as np
 
-from mdplab.algorithms.robust.nature import robust_evaluation
+from mdplab.algorithms.robust.nature import first_policy, robust_evaluation
 from mdplab.algorithms.robust.projection import project_rows
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import RobustMDP, Trace
@@ -57,10 +57,11 @@ def robust_mirror_descent(
     """
     if divergence not in ("kl", "euclidean"):
         raise ValueError(f"divergence is {divergence!r}; expected 'kl' or 'euclidean'")
-    if not eta > 0:
-        raise ValueError(f"eta is {eta}; expected above 0")
-    actions = problem.nominal.actions
-    pi = actions / actions.sum(axis=1, keepdims=True) if pi0 is None else np.array(pi0, dtype=np.float64)
+    if not 0 < eta < np.inf:
+        raise ValueError(f"eta is {eta}; expected above 0 and finite")
+    if num_iters < 0:
+        raise ValueError(f"num_iters is {num_iters}; expected at least 0")
+    actions, pi = problem.nominal.actions, first_policy(problem, pi0)
     # Logits of excluded actions stay at -inf through every step.
     log_pi = np.log(pi, where=pi > 0, out=np.full(pi.shape, -np.inf))
     policies, values, kernel = [], [], None

@@ -53,6 +53,29 @@ def first_kernel(problem: RobustMDP) -> np.ndarray:
     return np.array(one.kernels[0]) if isinstance(one, ModelSet) else nominal_kernel(problem)
 
 
+def first_policy(problem: RobustMDP, pi0: np.ndarray | None) -> np.ndarray:
+    """A copy of `pi0` (S, A), or the uniform policy.
+
+    Raises
+    ------
+    ValueError
+        `pi0` has another shape, or a row that is no distribution over available actions.
+    """
+    actions = problem.nominal.actions
+    if pi0 is None:
+        return actions / actions.sum(axis=1, keepdims=True)
+    pi = np.array(pi0, dtype=np.float64)
+    if pi.shape != actions.shape:
+        raise ValueError(f"pi0 has shape {pi.shape}; expected {actions.shape}")
+    # Rounding of a row sum, with room for policies that were stored in single precision.
+    good = np.isfinite(pi).all(axis=1) & (pi >= 0).all(axis=1) & (np.abs(pi.sum(axis=1) - 1) <= 1e-6)
+    good &= ~((pi != 0) & ~actions).any(axis=1)
+    if not good.all():
+        s = int(np.argmin(good))
+        raise ValueError(f"pi0[{s}] is {pi[s].tolist()}; expected a distribution over available actions")
+    return pi
+
+
 def objective(problem: RobustMDP, v: np.ndarray) -> np.ndarray:
     """What nature minimises, z (S, A, S): reward by next state plus gamma v."""
     mdp = problem.nominal.dense()
@@ -172,7 +195,7 @@ def robust_evaluation(
         improved = (pi * (answer * z).sum(axis=2)).sum(axis=1)
         gap = max(float((v - improved).max()), 0.0) / (1 - problem.gamma)
         # Values fall from solve to solve; where they no longer do, only rounding is left.
-        if gap <= tol or float(v.sum()) >= best:
+        if gap <= tol or not float(v.sum()) < best:
             break
         best = float(v.sum())
         if solves < max_solves:

@@ -10,6 +10,7 @@ from mdplab.algorithms.robust.nature import robust_evaluation
 from mdplab.exact.robust import robust_policy_iteration
 from mdplab.instances.robust import drpg_garnet, drpg_policy, opposite_models
 from mdplab.instances.robust_suite import drpg_inventory
+from mdplab.models import RobustMDP
 from mdplab.papers.wang2023 import _opposite_run
 
 
@@ -84,3 +85,14 @@ def test_bad_input():
         drpg(problem, num_iters=1, step=0.1, inner="newton")
     with pytest.raises(ValueError, match="inner is 'gradient' and uncertainty 'models'"):
         drpg(problem, num_iters=1, step=0.1, inner="gradient")
+    for wrong, said in (
+        ({"num_iters": -1}, "num_iters is -1"),
+        ({"step": np.nan}, "step is nan"),
+        ({"checkpoints": [0, 5]}, r"checkpoints\[1\] is 5"),
+        ({"pi0": np.ones((3, 2))}, r"pi0\[0\] is \[1.0, 1.0\]"),
+        ({"pi0": np.ones(3)}, r"pi0 has shape \(3,\)"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            drpg(problem, **{"num_iters": 2, "step": 0.1, **wrong})
+    with pytest.raises(ValueError, match="no initial distribution mu"):
+        drpg(RobustMDP(problem.nominal.replace(mu=None), problem.uncertainty), num_iters=1, step=0.1)

@@ -58,3 +58,19 @@ def test_bad_input():
         iwocs(windy_walk(), free_rows="first")
     with pytest.raises(ValueError, match="static is True and uncertainty 'l1'"):
         iwocs(drpg_garnet(rng=np.random.default_rng(0)), static=True)
+
+
+def test_a_first_model_outside_the_set_is_refused():
+    problem = windy_walk()
+    kernels = problem.uncertainty.kernels
+    # A mixture of two models lies in neither; its bracket would be about another set.
+    with pytest.raises(ValueError, match=r"first\[\d+, \d+\] is"):
+        iwocs(problem, first=(kernels[0] + kernels[-1]) / 2)
+    with pytest.raises(ValueError, match="first has shape"):
+        iwocs(problem, first=kernels[0][0])
+    ball = drpg_garnet(rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="no row of the set"):
+        iwocs(ball, first=np.roll(ball.nominal.P, 1, axis=2))
+    with pytest.raises(ValueError, match="no row of the set"):
+        iwocs(ball, first=2 * ball.nominal.P)
+    assert iwocs(ball, first=ball.nominal.P).status == iwocs(ball).status

@@ -29,3 +29,9 @@ def test_bad_input():
         robust_mirror_descent(opposite_models(), num_iters=1, eta=1.0, divergence="bregman")
     with pytest.raises(ValueError, match="eta is 0"):
         robust_mirror_descent(opposite_models(), num_iters=1, eta=0.0)
+    with pytest.raises(ValueError, match="eta is inf"):
+        robust_mirror_descent(opposite_models(), num_iters=1, eta=np.inf)
+    with pytest.raises(ValueError, match=r"pi0\[0\] is \[0.5, 0.4\]"):
+        robust_mirror_descent(opposite_models(), num_iters=1, eta=1.0, pi0=np.full((3, 2), [0.5, 0.4]))
+    with pytest.raises(ValueError, match="num_iters is -1"):
+        robust_mirror_descent(opposite_models(), num_iters=-1, eta=1.0)

@@ -96,3 +96,8 @@ def test_other_sets_are_refused():
     with pytest.raises(ValueError, match="uncertainty is 'l2'; expected 'l1', 'tv' or 'models'"):
         worst_kernel(RobustMDP(base.nominal, L2Ball(0.1)), np.zeros(5), np.ones((5, 6)))
     assert isinstance(base.uncertainty, L1Ball)
+
+
+def test_numbers_that_are_none_end_an_evaluation():
+    problem = drpg_garnet(3, 2, 2, rng=np.random.default_rng([93, 1]))
+    assert robust_evaluation(problem, np.full((3, 2), np.nan)).solves == 1
