@@ -158,11 +158,11 @@ def _require_blocks(game: QuadraticGame, certificate: SmallGainCertificate) -> N
                 int(bound) ** 2 * np.eye(small.shape[1], dtype=int).astype(object) - small.T @ small
             ):
                 raise Refused(
-                    f"L[{i}, {j}] is {certificate.L[i, j]!r}, not shown to bound the norm of block ({i}, {j})"
+                    f"L[{i}, {j}] is {float(certificate.L[i, j])!r}, not shown to bound the norm of block ({i}, {j})"
                 )
         (A, bound), _ = integers(game.block(i, i), certificate.mu[i])
         if not positive_definite(A + A.T - 2 * int(bound) * np.eye(len(A), dtype=int).astype(object)):
-            raise Refused(f"mu[{i}] is {certificate.mu[i]!r}, not shown to be below block ({i}, {i})")
+            raise Refused(f"mu[{i}] is {float(certificate.mu[i])!r}, not shown to be below block ({i}, {i})")
 
 
 def cells(game: SmoothGame, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -204,12 +204,12 @@ def _require_cells(game: SmoothGame, certificate: SmallGainCertificate) -> None:
             # What is left of L after r, rounded down though the two may nearly cancel.
             if not _norm_below(A, certificate.L[i, j] * (1 - 4 * UNIT) - r * (1 + 4 * UNIT)):
                 raise Refused(
-                    f"L[{i}, {j}] is {certificate.L[i, j]!r}, not shown to bound the norm of block ({i}, {j})"
+                    f"L[{i}, {j}] is {float(certificate.L[i, j])!r}, not shown to bound the norm of block ({i}, {j})"
                 )
             if i == j:
                 shifted = 0.5 * (A + A.swapaxes(1, 2)) - (certificate.mu[i] + r)[:, None, None] * np.eye(A.shape[1])
                 if not surely_positive_definite(shifted + _spare(A, certificate.mu[i], r)):
-                    raise Refused(f"mu[{i}] is {certificate.mu[i]!r}, not shown to be below block ({i}, {i})")
+                    raise Refused(f"mu[{i}] is {float(certificate.mu[i])!r}, not shown to be below block ({i}, {i})")
 
 
 def _spare(A: np.ndarray, mu: float, r: np.ndarray) -> np.ndarray:

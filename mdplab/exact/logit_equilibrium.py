@@ -81,6 +81,12 @@ def _policies(game: PolymatrixGame, theta: np.ndarray) -> np.ndarray:
 
 def _newton(game, A, taus, log_mu, theta, max_iters):
     """Logits at which the damped method stalls at rounding level, and the steps taken."""
+    starts = np.concatenate([[0], np.cumsum(game.sizes)])
+    # Constants in a player's logits mean nothing: they are fixed, lest they count as residual.
+    A, theta = A.copy(), theta.copy()
+    for a, b in pairwise(starts):
+        A[a:b] -= A[a:b].mean(axis=0)
+        theta[a:b] += log_mu[a:b].mean() - theta[a:b].mean()
 
     def residual(logits):
         x = _policies(game, logits)
@@ -88,7 +94,6 @@ def _newton(game, A, taus, log_mu, theta, max_iters):
 
     x, phi = residual(theta)
     norm = np.linalg.norm(phi)
-    starts = np.concatenate([[0], np.cumsum(game.sizes)])
     for step in range(max_iters):
         if norm <= _UNIT * theta.size * max(1.0, np.abs(theta).max()):
             return theta, step

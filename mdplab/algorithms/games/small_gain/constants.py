@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mdplab.algorithms.games.small_gain.weights import perron_weights
+from mdplab.algorithms.games.small_gain.weights import optimal_margin, perron_weights
 from mdplab.models import QuadraticGame, SmoothGame
 
 _UNIT = 2.0**-53
@@ -85,7 +85,7 @@ def enclosed_constants(game: SmoothGame, *, max_cells: int = 64) -> Constants:
     game
         With an enclosure of its Jacobian.
     max_cells
-        Cells of the box around the region at the end; 1 takes the box whole.
+        Most cells into which the box around the region is divided; 1 takes it whole.
 
     Raises
     ------
@@ -99,6 +99,8 @@ def enclosed_constants(game: SmoothGame, *, max_cells: int = 64) -> Constants:
     lo, hi = (np.array(corner)[None] for corner in game.region.bounds(game.sizes))
     mu, L = _enclosed(game, lo, hi)
     cuts: list[tuple[int, int]] = []
+    # Halving a cell can loosen |A| + |R| a little, so that the best of all divisions on the way is kept.
+    best = (optimal_margin(mu[0], L[0]), mu[0], L[0], 0)
     while len(lo) < max_cells:
         worst = _deciding_cell(mu, L)
         axis = _best_axis(game, lo[worst], hi[worst])
@@ -112,7 +114,12 @@ def enclosed_constants(game: SmoothGame, *, max_cells: int = 64) -> Constants:
         new_mu, new_L = _enclosed(game, lo[both], hi[both])
         mu, L = np.vstack([mu, new_mu[1:]]), np.concatenate([L, new_L[1:]])
         mu[worst], L[worst] = new_mu[0], new_L[0]
-    return Constants(mu.min(axis=0), L.max(axis=0), "enclosure", np.array(cuts, dtype=np.int64).reshape(-1, 2))
+        low, high = mu.min(axis=0), L.max(axis=0)
+        reached = optimal_margin(low, high)
+        if reached > best[0]:
+            best = (reached, low, high, len(cuts))
+    _, low, high, used = best
+    return Constants(low, high, "enclosure", np.array(cuts[:used], dtype=np.int64).reshape(-1, 2))
 
 
 def _enclosed(game: SmoothGame, lo: np.ndarray, hi: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
