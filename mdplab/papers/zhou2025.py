@@ -545,8 +545,8 @@ def _separation(p, rng, method=omd, tuned=True):
     r"\text{OMD with its best step: } \log(D_t / D_{t+1}) = O(\tau^2)",
     relation=Rate(2.0),
     assumptions=(r"cyclic preferences; $n = 1/\tau$", "step optimal for the linearised update"),
-    falsifiers={"egpo": variant(_separation, "EGPO with its guaranteed step: of order tau.", egpo, tuned=False)},
-    words="Self-play needs of order 1 / tau^2 updates however its step is tuned; EGPO needs 1 / tau.",
+    falsifiers={"egpo": variant(_separation, "EGPO with its guaranteed step: of order one here.", egpo, tuned=False)},
+    words="Self-play needs of order 1 / tau^2 updates however its step is tuned; EGPO at most 1 / tau.",
     title="What the look-ahead buys",
 )
 def separation(p: Params, rng: np.random.Generator) -> Evidence:
