@@ -77,7 +77,7 @@ def test_random_games_have_the_gain_asked_for():
         # Eigenvalues of a matrix of size one.
         assert np.abs(np.linalg.eigvals(L / constants.mu[:, None])).max() == pytest.approx(0.6, rel=1e-9)
         game = random_polymatrix((2, 3, 2), rng=rng, gain=0.6)
-        assert sg.entropic_certificate(game).rho == pytest.approx(0.6, rel=1e-9)
+        assert sg.entropic_certificate(game).rho == pytest.approx(0.6, rel=1e-9)  # likewise
 
 
 def test_natural_gradient_of_the_markov_game():

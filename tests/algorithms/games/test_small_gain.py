@@ -58,6 +58,7 @@ def test_golden_lq(lam):
     assert sg.margin(constants.mu, constants.L, w) == pytest.approx(1 - lam * np.sqrt(0.5), abs=2e-10)
     assert sg.metric_norm(game.H, w, game.sizes) == pytest.approx(1 + lam * np.sqrt(0.5), abs=2e-10)
     euclidean = np.linalg.eigvalsh(0.5 * (game.H + game.H.T))[0]
+    # Eigenvalues of size 15.
     assert euclidean == pytest.approx(1 - 5.025 * lam, abs=2e-10)
     assert sg.is_feasible(constants.mu, constants.L) == (lam < np.sqrt(2))
 
@@ -90,8 +91,10 @@ def test_golden_markov():
     # The notes' digits, known to about 1e-4 (see above).
     np.testing.assert_allclose(vertices.mu, 0.93439, atol=1e-5)
     np.testing.assert_allclose(vertices.L[0, 1], 0.60092, atol=1e-5)
-    np.testing.assert_allclose([local.alpha, local.beta, local.step], [0.33343, 1.57183, 0.26992], atol=1e-4)
-    np.testing.assert_allclose(sg.timescale_band(vertices.mu, vertices.L), [0.13265, 7.53871], rtol=2e-5)
+    np.testing.assert_allclose(
+        [local.alpha, local.beta, local.step], [0.33343, 1.57183, 0.26992], atol=1e-4
+    )  # likewise
+    np.testing.assert_allclose(sg.timescale_band(vertices.mu, vertices.L), [0.13265, 7.53871], rtol=2e-5)  # five digits
 
 
 @pytest.mark.parametrize("players", [2, 4])
