@@ -11,7 +11,8 @@ Derived here:
 - J(pi_(t+1)) - J(pi_t) = (D(pi_(t+1) || pi_t) + D(pi_t || pi_(t+1))) / eta, hence J never decreases;
 - J* - J(pi_T) <= D(p || pi_0) / (eta T) for every optimal p, which leaps from a poor start come close to;
 - against rewards with a range of at most 1, chosen in sight of the policy, the regret is at most
-  D(p || pi_0) / eta + eta T / 8: Hoeffding's lemma in each round, and both constants are reached.
+  D(p || pi_0) / eta + eta T / 8: Hoeffding's lemma in each round, and both constants are reached;
+- the methods of self-play on preferences are few: REBEL is DNO, and INPO is mirror descent and magnetic mirror descent.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import numpy as np
 
 from mdplab.algorithms.games.dno import dno
 from mdplab.algorithms.games.rebel import rebel, rebel_fit, rebel_preferences, rebel_step
-from mdplab.algorithms.games.self_play import inpo
+from mdplab.algorithms.games.self_play import inpo, mmd, omd
 from mdplab.claims import Bound, Evidence, Identity, Witness, claim, variant
 from mdplab.instances.games import FAMILIES, random_preferences
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
@@ -31,12 +32,14 @@ U = 2.0**-53
 
 @dataclass(frozen=True)
 class Params:
-    """Sizes: `actions`; `starts` policies; `horizon` of runs with a fixed reward; `rounds` against an adversary."""
+    """Sizes: `actions`; `starts` policies; `horizon` of runs with a fixed reward; `rounds` against an adversary;
+    `updates` of methods that are compared."""
 
     actions: int
     starts: int
     horizon: int
     rounds: int
+    updates: int
 
 
 def _starts(p, rng):
@@ -274,11 +277,11 @@ def _preferences(p, rng, inverse=lambda eta: 1 / eta, transposed=False):
         game = random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
         eta, start = float(rng.uniform(1.5, 3.0)), log_softmax(rng.standard_normal(p.actions))
         played = game.replace(P=game.P.T) if transposed else game
-        ours = rebel_preferences(played, eta=eta, num_iters=8, log_pi0=start)["log_pi"]
-        theirs = dno(game, eta=inverse(eta), num_iters=8, log_pi0=start)["log_pi"]
+        ours = rebel_preferences(played, eta=eta, num_iters=p.updates, log_pi0=start)["log_pi"]
+        theirs = dno(game, eta=inverse(eta), num_iters=p.updates, log_pi0=start)["log_pi"]
         # By regression on every pair of the win rates, labelled by an opponent from the current policy.
         fitted = [start]
-        for _ in range(8):
+        for _ in range(p.updates):
             gain = played.P @ softmax(fitted[-1])
             pairs = np.outer(softmax(fitted[-1]), np.full(p.actions, 1 / p.actions))
             fitted.append(rebel_fit(fitted[-1], gain[:, None] - gain[None, :], eta=eta, pairs=pairs)[0])
@@ -286,7 +289,7 @@ def _preferences(p, rng, inverse=lambda eta: 1 / eta, transposed=False):
         right += [theirs[1:].ravel()] * 2
         # Errors of the fit grow with the conditioning of its pairs, and by 1 + eta / 2 a step.
         condition = np.exp(np.ptp(ours, axis=1)).max()
-        tolerance += [np.full(ours[1:].size, 64 * p.actions * U * condition * (1 + eta / 2) ** 8)] * 2
+        tolerance += [np.full(ours[1:].size, 64 * p.actions * U * condition * (1 + eta / 2) ** p.updates)] * 2
     return Evidence(left=np.concatenate(left), right=np.concatenate(right), tolerance=np.concatenate(tolerance))
 
 
@@ -302,8 +305,43 @@ def _preferences(p, rng, inverse=lambda eta: 1 / eta, transposed=False):
     title="REBEL and DNO coincide",
 )
 def preferences(p: Params, rng: np.random.Generator) -> Evidence:
-    """Eight updates by closed form, by regression on pairs, and by DNO."""
+    """Several updates by closed form, by regression on pairs, and by DNO."""
     return _preferences(p, rng)
+
+
+def _same_method(p, rng, magnetic=lambda eta, tau: 1 / (eta - tau), anchored=1.0):
+    left, right, tolerance = [], [], []
+    for _ in range(3):
+        game = random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
+        tau = float(rng.uniform(0.1, 1.0))
+        eta, start = tau * float(rng.uniform(1.5, 5.0)), log_softmax(rng.standard_normal(game.n))
+        pi, h = softmax(start), tau / eta
+        for _ in range(p.updates):
+            pi = pi ** (1 - h) * game.mu ** (anchored * h) * np.exp(game.P @ pi / eta)
+            pi = pi / pi.sum()
+        # An error of one step is multiplied by at most 1 - h + (payoffs) / eta in the next.
+        growth = p.updates * max(1.0, 1 - h + 0.5 / eta) ** p.updates
+        for method, step in ((inpo, eta), (omd, 1 / eta), (mmd, magnetic(eta, tau))):
+            left.append(method(game, tau=tau, eta=step, num_iters=p.updates, log_pi0=start)["log_pi"][-1])
+            right.append(np.log(pi))
+            tolerance.append(np.full(game.n, 64 * game.n * U * growth * (1 + 1 / eta - np.log(pi).min())))
+    return Evidence(left=np.concatenate(left), right=np.concatenate(right), tolerance=np.concatenate(tolerance))
+
+
+@claim(
+    "Same method, three names (derived)",
+    r"\text{INPO}(\eta) = \text{OMD}(1/\eta) = \text{MMD}(\eta_m),\quad \frac1\eta = \frac{\eta_m}{1 + \eta_m \tau}",
+    relation=Identity(),
+    falsifiers={
+        "same_step": variant(_same_method, "MMD with the step 1 / eta.", lambda eta, tau: 1 / eta),
+        "no_anchor": variant(_same_method, "The printed formula without mu.", anchored=0.0),
+    },
+    words="INPO's planning step is mirror descent in self-play and magnetic mirror descent, at matching steps.",
+    title="INPO, OMD and MMD coincide",
+)
+def same_method(p: Params, rng: np.random.Generator) -> Evidence:
+    """The library's three runs against the printed formula iterated on probabilities, with P itself."""
+    return _same_method(p, rng)
 
 
 def _invariance(p, rng, rows=False):
