@@ -112,7 +112,11 @@ class Models:
     def _combination(models: np.ndarray, q: np.ndarray) -> np.ndarray:
         """Weights at least 0, of sum 1, whose combination of the models is nearest to q."""
         columns = models.reshape(len(models), -1).T
-        found, _ = nnls(np.vstack([columns, np.ones(len(models))]), np.append(q.ravel(), 1.0))
+        try:
+            found, _ = nnls(np.vstack([columns, np.ones(len(models))]), np.append(q.ravel(), 1.0))
+        except RuntimeError:
+            # No combination within its limit of iterations: any will do, which is judged by its distance.
+            found = np.ones(len(models))
         return found / found.sum()
 
     def least(self, ar: Any, rows: Rows, z: Any, w: Any, z_plain: np.ndarray, w_plain: np.ndarray) -> Any:

@@ -123,8 +123,10 @@ class Wasserstein(Divergence):
 
     def _everything(self, p: np.ndarray, q: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The cheapest plan."""
-        used = np.flatnonzero(p)
-        return used, np.arange(len(q)), _transport(self.set.cost[used], p[used], q) / p[used][:, None]
+        used, open_to = np.flatnonzero(p), np.flatnonzero(np.isfinite(z))
+        moved = _transport(self.set.cost[np.ix_(used, open_to)], p[used], q[open_to])
+        # A program meets its balances nearly: what is closed to mass must not be among its targets.
+        return used, open_to, moved / p[used][:, None]
 
 
 def _peak(lines: Callable, first: tuple[np.ndarray, np.ndarray], last: tuple[np.ndarray, np.ndarray]) -> np.ndarray:

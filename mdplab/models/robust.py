@@ -17,7 +17,8 @@ class RobustMDP:
     Parameters
     ----------
     nominal : MDP
-        With `gamma < 1` and no horizon. Rewards that depend on the next state are paid by nature's kernel.
+        With `gamma < 1` and no horizon. Rewards that depend on the next state are paid by nature's kernel. A terminal
+        state is one like any other: a set with `support="all"` and a budget there lets nature lead out of it.
     uncertainty : UncertaintySet
         One of `mdplab.models.uncertainty`, such as `L1Ball(0.1)`.
 

@@ -3,7 +3,8 @@
 With `rectangularity="sa"` nature chooses each row `q(. | s, a)` by itself, in a set of its own; with `"s"` it shares
 one budget among the actions of a state: the sum over them of the distances is at most the radius. The rows of the
 nominal kernel are read as probabilities, `p / sum p`. With `support="nominal"` mass stays on the successors that the
-nominal row has; with `"all"` it may go to any state. Where only one of the two makes sense the set has no choice.
+nominal row has; with `"all"` it may go to any state, and then also out of a terminal one: with costs on the way to a
+goal `"nominal"` is what keeps the goal reached. Where only one of the two makes sense the set has no choice.
 """
 
 from dataclasses import dataclass, field
@@ -302,14 +303,17 @@ class ModelSet(UncertaintySet):
             raise ValueError(f"kernels have shapes {shapes}; expected K arrays of one shape (S, A, S)") from None
         if self.kernels.ndim != 4 or self.kernels.shape[0] == 0:
             raise ValueError(f"kernels has shape {self.kernels.shape}; expected (K, S, A, S) with K at least 1")
+        bad = _first(~np.isfinite(self.kernels))
+        if bad is not None:
+            raise ValueError(f"{_at('kernels', bad)} is {self.kernels[bad]:g}; expected finite, available or not")
 
     def check(self, nominal: MDP) -> None:
         """ValueError if a kernel has another shape than the model's, or an available row that is no distribution."""
         S, A = nominal.S, nominal.A
         if self.kernels.shape[1:] != (S, A, S):
             raise ValueError(f"kernels has shape {self.kernels.shape}; expected (K, {S}, {A}, {S})")
-        rows = nominal.actions[None, :, :]
-        bad = _first((~np.isfinite(self.kernels) | (self.kernels < 0)) & rows[..., None])
+        rows = nominal.actions
+        bad = _first((self.kernels < 0) & rows[:, :, None])
         if bad is not None:
             raise ValueError(f"{_at('kernels', bad)} is {self.kernels[bad]:g}; probabilities are finite and at least 0")
         sums = self.kernels.sum(axis=3)
@@ -332,7 +336,7 @@ class NoiseSet(Ball):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.order not in (1, 2, np.inf):
+        if np.ndim(self.order) or self.order not in (1, 2, np.inf):
             raise ValueError(f"order is {self.order!r}; expected 1, 2 or inf")
 
     def check(self, nominal: MDP) -> None:

@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from mdplab.certify import check
+from mdplab.certify import check, robust_polytopes
+from mdplab.certify.robust_transport import Wasserstein
 from mdplab.exact.robust import robust_policy_evaluation, robust_policy_iteration, robust_value_iteration
-from mdplab.models import MDP, Certificate, CVaRSet, KLBall, L1Ball, LinfBall, RobustMDP, Solution
+from mdplab.models import (
+    MDP,
+    Certificate,
+    CVaRSet,
+    KLBall,
+    L1Ball,
+    LinfBall,
+    ModelSet,
+    RobustMDP,
+    Solution,
+    WassersteinBall,
+)
 
 
 def ring(S, gamma=0.9):
@@ -81,3 +93,26 @@ def test_what_all_successors_have_in_common_passes_by_the_doubt_of_a_row():
     answer = robust_policy_iteration(problem, tol=4e4)
     report = check(problem, answer)
     assert report, report.reason
+
+
+def test_plans_do_not_leave_the_support():
+    cost = np.array([[0.0, 5.0, 1.0], [5.0, 0.0, 1.0], [1.0, 1.0, 0.0]])
+    family = Wasserstein(RobustMDP(ring(3), WassersteinBall(1.0, cost, support="nominal")))
+    p, q, z = np.array([0.75, 0.25, 0.0]), np.array([0.5, 0.5, 0.0]), np.array([1.0, 0.0, np.inf])
+    sources, targets, share = family._everything(p, q, z)
+    assert sources.tolist() == targets.tolist() == [0, 1]
+    # The program's own accuracy.
+    assert np.abs(p[:2] @ share - q[:2]).max() < 1e-9
+
+
+def test_an_optimiser_that_gives_up_is_no_error(monkeypatch):
+    def gives_up(*_):
+        raise RuntimeError("Maximum number of iterations reached.")
+
+    P = np.array([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+    problem = RobustMDP(MDP(P, [[1.0, 0.0], [0.0, 2.0]], 0.5), ModelSet([P, P[:, ::-1]], rectangularity="s"))
+    answer = robust_value_iteration(problem)
+    assert check(problem, answer)
+    mixed = stored(answer, 0.25 * P + 0.75 * P[:, ::-1])
+    monkeypatch.setattr(robust_polytopes, "nnls", gives_up)
+    assert "lie outside the set" in check(problem, mixed).reason

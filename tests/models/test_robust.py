@@ -186,6 +186,9 @@ def test_finite_sets_of_models():
     refused(fitted(ModelSet([bad])), "kernels[0, 2, 1, 0] is -0.5; probabilities are finite and at least 0")
     masked = MDP(P, np.zeros((3, 2)), 0.9, actions=[[True, True], [True, True], [True, False]])
     assert RobustMDP(masked, ModelSet([bad])).S == 3
+    # An algorithm multiplies such rows by 0, which is NaN.
+    bad[2, 1] = np.nan
+    refused(lambda: ModelSet([P, bad]), "kernels[1, 2, 1, 0] is nan; expected finite, available or not")
 
 
 @pytest.mark.parametrize(("order", "most"), [(1, 0.5), (2, np.sqrt(2 / 3)), (np.inf, 1.0)])
@@ -201,6 +204,7 @@ def test_noise_may_make_no_entry_negative(order, most):
     refused(
         fitted(NoiseSet([0.1, 1.0, 0.1], order=order, support="nominal")), "P[1, 0, 0] is 0.25, and noise of radius 1"
     )
+    refused(lambda: NoiseSet(0.1, order=np.array([1, 2])), "order is array([1, 2]); expected 1, 2 or inf")
     sparse = NOMINAL.sparse()
     assert RobustMDP(sparse, NoiseSet(0.1, order=order, support="nominal")).S == 3
 
