@@ -10,8 +10,9 @@ STAMP := $(VENV)/.installed
 verify: $(STAMP)
 	$(BIN)/mdplab verify --report report_html
 
+# Files are dealt to one process a core; each has its own linear algebra, which must not use them all.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 # What a sceptic would ask for: the slow tests and every claim's full profile.
 full: $(STAMP)
@@ -20,7 +21,7 @@ full: $(STAMP)
 
 # Kernels read out of bounds silently; compiled with checks, in a cache of their own, they do not.
 boundscheck: $(STAMP)
-	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/numba-boundscheck $(BIN)/python -m pytest tests/kernels
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/$(VENV)/numba-boundscheck $(BIN)/python -m pytest -n auto tests/kernels
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
