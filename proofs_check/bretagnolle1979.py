@@ -30,7 +30,7 @@ def lemma_two_outcomes(power: Fraction = Fraction(1)) -> Checked:
 def lemma_affinity(power: int = 2, n: int = 3) -> Checked:
     """(sum sqrt(p q))^2 <= (sum min)(sum max), by Cauchy and Schwarz: the general proof, n outcomes.
 
-    With p = a^2 m ... here min = x^2 and max = y^2 outcome by outcome, so that sqrt(p q) = x y; and
+    Write min(p, q) = x^2 and max(p, q) = y^2 outcome by outcome, so that sqrt(p q) = x y; and
     (sum min)(sum max) = (1 - TV)(1 + TV). exp(-KL) <= (sum sqrt(p q))^2 is Jensen's inequality.
     """
     x, y = sympy.symbols(f"x0:{n}", real=True), sympy.symbols(f"y0:{n}", real=True)

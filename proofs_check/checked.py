@@ -24,6 +24,7 @@ KINDS = {
     "INTERVAL": "an enclosure (lo, hi) of the slack, with rational ends; lo is at least 0",
     "COUNTEREXAMPLE": "an exact rational witness; the residual is the violation, above 0",
 }
+_RATIONAL = ("EXACT_CASES", "INTERVAL", "COUNTEREXAMPLE")
 _KEY = re.compile(r"[a-z]+\d{4}[a-z]?")
 
 
@@ -84,6 +85,9 @@ class Checked:
             exact = isinstance(part, int | Fraction) or (isinstance(part, sympy.Expr) and not part.has(sympy.Float))
             if isinstance(part, bool) or not exact:
                 raise TypeError(f"residual has {part!r} of type {type(part).__name__}; expected an exact number")
+            # What is compared with 0 must be a number: a symbol would be above 0 by what is assumed of it.
+            if self.kind in _RATIONAL and not isinstance(part, int | Fraction | sympy.Rational):
+                raise TypeError(f"residual of {self.kind} is {part!r}; expected a rational number")
 
     @property
     def ok(self) -> bool:

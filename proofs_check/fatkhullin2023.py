@@ -1,13 +1,15 @@
 """Lemmas behind N-PG-IGT (Fatkhullin et al. 2023): transport cancels on quadratics, GPOMDP is unbiased."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import product
 
 import sympy
+from sympy.polys.rings import PolyElement, ring
 
-from proofs_check.checked import Checked, failed_cases
-from proofs_check.symbolic import TwoByTwo, first_nonzero, softmax_policy, two_state_policy
+from proofs_check.checked import Checked
+from proofs_check.sos import defect
+from proofs_check.symbolic import TwoByTwo, first_nonzero, two_state_policy
 
 _SOURCE = "Fatkhullin, Barakat, Kireeva, He 2023"
 
@@ -115,69 +117,79 @@ def lemma_hessian_unbiased(outer: int = 1) -> Checked:
 
 
 def lemma_hessian_vector(discounts: int = 1) -> Checked:
-    """dV = R (dr + gamma dP V), dD = gamma D dP R along a direction of policies, and softmax's dpi = pi (u - <pi, u>).
+    """hess J u = dD pi Adv + D dpi Adv + D pi dAdv for tabular softmax policies: the whole product, S = A = 2.
 
-    R = (I - gamma P)^-1. As sum_a dpi Q = dr + gamma dP V these give hess J u = dD pi Adv + D dpi Adv + D pi dAdv, with
-    dQ = gamma P dV, for tabular softmax policies: the product rule for grad J = D pi Adv.
+    R = (I - gamma P)^-1, dpi = pi (u - <pi, u>), dV = R sum_a dpi Q, dQ = gamma P dV, dAdv = dQ - dV, and
+    dD = gamma D dP R. The left side is J differentiated twice. With det = det(I - gamma P), every quantity times its
+    power of det is a polynomial: V, Q, D and Adv times det, their changes times det^2, both sides times det^3.
     """
-    gamma, t, rho = sympy.Symbol("gamma", positive=True), sympy.Symbol("t", real=True), sympy.Symbol("rho", real=True)
-    p, dp, r, dr = (sympy.symbols(f"{name}0:2", real=True) for name in ("p", "d", "r", "e"))
-    P, moved = (sympy.Matrix([[x[0], shift - x[0]], [x[1], shift - x[1]]]) for x, shift in ((p, 1), (dp, 0)))
-    start, rewards, change = sympy.Matrix([[rho, 1 - rho]]), sympy.Matrix(r), sympy.Matrix(dr)
+    names = "gamma rho x0 x1 p00 p01 p10 p11 r00 r01 r10 r11 u00 u01 u10 u11"
+    _, gamma, rho, *rest = ring(names.split(), sympy.QQ)
+    x, P = rest[:2], [[(y, 1 - y) for y in row] for row in (rest[2:4], rest[4:6])]
+    r, u, start, two = (rest[6:8], rest[8:10]), (rest[10:12], rest[12:14]), (rho, 1 - rho), range(2)
+    pi = [[y, 1 - y] for y in x]
 
-    def resolvent(chain: sympy.Matrix) -> sympy.Matrix:
-        system = sympy.eye(2) - gamma * chain
-        return system.adjugate() / system.det()
+    def chain(weights: list) -> list:
+        return [[sum(weights[s][a] * P[s][a][t] for a in two) for t in two] for s in two]
 
-    R, along = resolvent(P), resolvent(P + t * moved)
-    value = R * rewards
+    def dot(v: Iterable, w: Iterable) -> PolyElement:
+        return sum(y * z for y, z in zip(v, w, strict=True))
 
-    def slope(entry: sympy.Expr) -> sympy.Expr:
-        return sympy.diff(entry, t).subs(t, 0)
+    system = [[int(s == t) - gamma * y for t, y in enumerate(row)] for s, row in enumerate(chain(pi))]
+    det = system[0][0] * system[1][1] - system[0][1] * system[1][0]
+    R = [[system[1][1], -system[0][1]], [-system[1][0], system[0][0]]]
+    columns = list(zip(*R))
+    defects = [sum(law) - 1 for law in (start, *P[0], *P[1], *pi)]
+    defects += [dot(system[s], columns[t]) - int(s == t) * det for s in two for t in two]
 
-    ones = sympy.ones(2, 1)
-    defects = [
-        *(P * ones - ones),
-        *(moved * ones),
-        sum(start) - 1,
-        *((along * (rewards + t * change)).applyfunc(slope) - R * (change + gamma**discounts * moved * value)),
-        *((start * along).applyfunc(slope) - gamma**discounts * start * R * moved * R),
-    ]
-    w, u = sympy.symbols("w0 w1", positive=True), sympy.symbols("u0 u1", real=True)
-    row = softmax_policy(sympy.Matrix([w]))
-    for a in range(2):
-        turned = sum(u[b] * w[b] * sympy.diff(row[a], w[b]) for b in range(2))
-        defects.append(turned - row[a] * (u[a] - row[0] * u[0] - row[1] * u[1]))
+    V = [dot(row, [dot(pi[t], r[t]) for t in two]) for row in R]
+    Q = [[det * r[s][a] + gamma * dot(P[s][a], V) for a in two] for s in two]
+    D = [dot(start, column) for column in columns]
+    dpi = [[pi[s][a] * (u[s][a] - dot(pi[s], u[s])) for a in two] for s in two]
+    dV = [dot(row, [dot(dpi[t], Q[t]) for t in two]) for row in R]
+    flow = [dot(D, column) for column in zip(*chain(dpi))]
+    dD = [gamma**discounts * dot(flow, column) for column in columns]
+    J = dot(start, V)
+
+    for s, a in product(two, repeat=2):
+        # dx_s / d theta[s, a] is x_s (1 - x_s), with a minus for the second action.
+        first = (det * J.diff(x[s]) - J * det.diff(x[s])) * x[s] * (1 - x[s]) * (1, -1)[a]
+        second = sum((det * first.diff(x[t]) - 2 * first * det.diff(x[t])) * dpi[t][0] for t in two)
+        advantage, change = Q[s][a] - V[s], gamma * dot(P[s][a], dV) - dV[s]
+        closed = dD[s] * pi[s][a] * advantage + det * D[s] * dpi[s][a] * advantage + D[s] * pi[s][a] * change
+        defects.append(second - closed)
     return Checked(
         "IDENTITY",
-        "dV = R (dr + gamma dP V), dD = gamma D dP R, dpi = pi (u - <pi, u>): hess J u by the product rule, S = A = 2",
+        "hess J u = dD pi Adv + D dpi Adv + D pi dAdv for all models, softmax policies and u with S = A = 2",
         f"{_SOURCE}, Hessian-vector products; the closed form is derived",
-        "derivatives of exact values and occupancies along a line of chains; numerators expand to 0",
-        first_nonzero(defects),
+        "moves, rewards, start, discount, policy and u symbolic; sides times det(I - gamma P)^3; terms left over",
+        sum(len(left) for left in defects),
     )
 
 
-def lemma_normalised_step(weight: Fraction = Fraction(8, 3)) -> Checked:
-    """<g, d> / |d| >= |g| / 3 - 8/3 |d - g| on a grid of rational right angles: the step of the ascent lemma.
+def lemma_normalised_step(weight: Fraction = Fraction(4, 3)) -> Checked:
+    """<g, d> / |d| >= |g| / 3 - 4/3 |d - g|: the step of the ascent lemma, with half of the printed 8/3.
 
-    With |g| = 1 and d at an angle whose cosine and sine are rational (Pythagorean), |d - g|^2 is rational, and the
-    inequality, squared where both sides are positive, is decided exactly.
+    Let |g| = 1, l = |d| and c the cosine between them. For c >= 1/3 nothing is to show; below, the square of
+    1/3 - c <= 4/3 |d - g| has the slack 16/9 (1 - 2 l c + l^2) - (1/3 - c)^2, a sum of non-negative terms for
+    c = -u, 0 <= u <= 1, and for c = 1/3 - v, c and v >= 0. At u = 1, l -> 0 the slack vanishes: 4/3 is the best.
     """
-    slacks = []
-    for m, n, k in product(range(13), range(1, 13), range(1, 40)):
-        cosine = Fraction(n * n - m * m, n * n + m * m)
-        length = Fraction(k, 10)
-        square = 1 - 2 * length * cosine + length**2
-        short = Fraction(1, 3) - cosine
-        # short <= weight |d - g|, the right side being at least 0.
-        if short > 0:
-            slacks.append(weight**2 * square - short**2)
+    length, u, c = sympy.symbols("l u c", real=True)
+    third, square = sympy.Rational(1, 3), sympy.Rational(weight) ** 2
+    v = third - c
+
+    def slack(cosine: sympy.Expr) -> sympy.Expr:
+        return square * (1 - 2 * length * cosine + length**2) - (third - cosine) ** 2
+
+    obtuse = [("16/9", length), ("32/9", 1, length, u), ("5/3", 1, 1 - u), (1, 1, u, 1 - u)]
+    acute = [("16/9", length - c), ("128/81", 1), ("7/27", 1, v), ("25/9", 1, c, v)]
+    defects = (defect(slack(-u), obtuse, [length, u, 1 - u]), defect(slack(c), acute, [c, v]))
     return Checked(
-        "EXACT_CASES",
-        "<g, d> / |d| >= |g| / 3 - (8/3) |d - g| for directions at rational angles and lengths k/10 <= 3.9",
-        f"{_SOURCE}, lemma on the normalised step",
-        f"{len(slacks)} rational cases, squared",
-        failed_cases(slacks, least="217919/34225"),
+        "SOS",
+        "<g, d> / |d| >= |g| / 3 - (4/3) |d - g| for all vectors g and d != 0, hence with 8/3",
+        f"{_SOURCE}, lemma on the normalised step; the constant 4/3 is derived",
+        "squared, as polynomials in the length and the cosine, obtuse and acute; sum of squared defects",
+        sum(rest**2 for rest in defects),
     )
 
 
@@ -186,5 +198,5 @@ FALSIFIED = {
     "gpomdp_unbiased": {"power": lambda h, t: h - t},
     "hessian_unbiased": {"outer": 0},
     "hessian_vector": {"discounts": 2},
-    "normalised_step": {"weight": Fraction(6, 5)},
+    "normalised_step": {"weight": Fraction(13, 10)},
 }

@@ -58,7 +58,7 @@ def lemma_soft_is_near_hard(bits: Fraction = Fraction(1)) -> Checked:
     f = sympy.Rational(bits) * sympy.log(2) - sympy.log(1 + sympy.exp(-d))
     return Checked(
         "INTERVAL",
-        "log 2 - log(1 + exp(-d)) >= 0 for 0 <= d <= 8: the soft maximum of two exceeds the maximum by log 2 at most",
+        "log 2 - log(1 + exp(-d)) >= 0, 0 <= d <= 8: soft maximum - maximum <= log 2 for two numbers",
         _SOURCE + "; the bias tau log 2 of soft values",
         "branch and bound; first-order Taylor form at d = 0",
         lower_bound(f, {d: (0, 8)}, touching=(d, 0), order=1),

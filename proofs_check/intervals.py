@@ -53,7 +53,8 @@ def lower_bound(
     ------
     Refused
         f is negative somewhere, or is not shown to be positive; the surface x = at is not one of zeros; a symbol
-        without a side of the box; a float, or a function that is not known.
+        without a side of the box, or whose side has numbers that its assumptions exclude; a float, or a function that
+        is not known.
 
     Examples
     --------
@@ -71,6 +72,10 @@ def lower_bound(
     root = {x: (exact(low), exact(high)) for x, (low, high) in box.items()}
     if any(low > high for low, high in root.values()) or not sympy.sympify(f).free_symbols <= set(box):
         raise Refused(f"{f} has no value on the box {root}")
+    for x, ends in root.items():
+        # sympy has simplified f by what is assumed of x: sqrt(x^2) is x only where x >= 0.
+        if not _allows(x, *ends):
+            raise Refused(f"{x} is assumed to be less than the box {ends} has in it")
     value, slopes = compiled(f), [compiled(sympy.diff(f, x)) for x in symbols]
     bend = None if touching is None else _taylor(f, root, *touching, order)
     lo, hi, stack = None, None, [root]
@@ -94,6 +99,15 @@ def lower_bound(
             elif bend is None or not bend(part):
                 stack += _halves(part, root)
     raise Refused(f"undecided after {max_boxes} boxes")
+
+
+def _allows(x: sympy.Symbol, low: Fraction, high: Fraction) -> bool:
+    """Whether what sympy assumes of x holds all over [low, high], but for zero, which is left to continuity."""
+    if low == high:
+        number = sympy.Rational(low.numerator, low.denominator)
+        return all(getattr(number, f"is_{fact}") in (said, None) for fact, said in x.assumptions0.items())
+    signs = not (x.is_extended_nonnegative and low < 0) and not (x.is_extended_nonpositive and high > 0)
+    return signs and x.is_extended_real is not False and x.is_rational is None
 
 
 def enclose(f: sympy.Expr, point: Mapping[sympy.Symbol, object] | None = None) -> tuple[Fraction, Fraction]:

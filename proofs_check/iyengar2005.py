@@ -12,6 +12,7 @@ from itertools import combinations, product
 import sympy
 
 from proofs_check.checked import Checked
+from proofs_check.sos import defect
 
 # Arguments that make each statement false: budgets counted twice, a penalty twice as dear, a factor below the discount.
 FALSIFIED = {
@@ -21,6 +22,7 @@ FALSIFIED = {
     "chi2_strong_duality": {"power": 2},
     "kl_duality": {"price": 2},
     "contraction": {"factor": Fraction(4, 5)},
+    "contraction_any_set": {"discounts": 2},
     "contamination_is_no_tv_ball": {"share": Fraction(0)},
 }
 
@@ -90,7 +92,7 @@ def lemma_tv_strong_duality(budget: int = 1) -> Checked:
             outcomes.append(dual == _least_vertex(p0, z, radius))
     return Checked(
         "EXACT_CASES",
-        "max over a of E_p0 min(z, a) - k/2 (a - z_min) is the least p z over the L1 ball, three states",
+        f"max over a of E_p0 min(z, a) - k/2 (a - z_min) is the least p z over the L1 ball, {len(outcomes)} rows",
         _SOURCE,
         f"{len(outcomes)} instances, least value over all vertices of the ball within the simplex",
         outcomes.count(False) if outcomes else 1,
@@ -152,7 +154,7 @@ def lemma_chi2_strong_duality(power: int = 1) -> Checked:
             outcomes.append(value == dual and closed and sum(w * y for w, y in zip(p0, s)) == 1)
     return Checked(
         "EXACT_CASES",
-        "the least p z over chi2(p, p0) <= rho is E z_c - sqrt(rho Var z_c), attained by p0 (c - z)_+ / (2 b)",
+        f"the least p z over chi2(p, p0) <= rho is E z_c - sqrt(rho Var z_c), attained at p0 s: {len(outcomes)} rows",
         "derived; chi-square sets in the manner of " + _SOURCE,
         f"{len(outcomes)} instances of four states, with ties; both sides squared",
         outcomes.count(False) if outcomes else 1,
@@ -214,6 +216,33 @@ def lemma_contraction(factor: Fraction = Fraction(9, 10)) -> Checked:
         _SOURCE + ", the operator",
         f"{len(images)} integer vectors, all pairs; the operator is pinned at constants, (0, 2) and (2, 0)",
         sum(ratio > factor for ratio in ratios) if sound else len(ratios),
+    )
+
+
+def lemma_contraction_any_set(discounts: int = 1, n: int = 4) -> Checked:
+    """L v <= L w + gamma D where v - w <= D, L v = max_a min over p in U_a of r_a + gamma p v, for any sets U_a.
+
+    Let a be best for v, with worth l = L v, and p the row of U_a that is worst for w. Then l <= r + gamma p v, and m =
+    L w is at least r + gamma p w; m + gamma D - l is the sum of the two slacks and of gamma p_i (D - v_i + w_i). The
+    other half exchanges v and w. For s-rectangular sets r and p are averages over the actions. Where the minimum is
+    not attained, p is nearly worst, and the error goes to 0.
+    """
+    p, v, w = (sympy.symbols(f"{name}0:{n}", real=True) for name in "pvw")
+    gamma, D, r, m, least = sympy.symbols("gamma D r m l", real=True)
+    q_v, q_w = (r + gamma * sum(x * y for x, y in zip(p, values)) for values in (v, w))
+    nearer = [D - (x - y) for x, y in zip(v, w)]
+    terms = [(1, 1, m - q_w), (1, 1, q_v - least), *((1, 1, gamma, x, near) for x, near in zip(p, nearer))]
+    return Checked(
+        "SOS",
+        f"L w + gamma D - L v >= 0 if v - w <= D, for the robust operator with any sets of rows of {n} next states",
+        _SOURCE + ", the operator",
+        "slacks of both optimal choices plus the products gamma p_i (D - v_i + w_i), expanded; rows sum to one",
+        defect(
+            m + gamma**discounts * D - least,
+            terms,
+            [m - q_w, q_v - least, gamma, *p, *nearer],
+            [(-gamma * D, sum(p) - 1)],
+        ),
     )
 
 

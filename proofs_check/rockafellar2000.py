@@ -56,7 +56,7 @@ def lemma_strong_duality(mirrored: bool = False) -> Checked:
             outcomes.append(dual == (max(values) if mirrored else min(values)))
     return Checked(
         "EXACT_CASES",
-        "max over t of t - E_p0 (t - z)_+ / a equals the least p z over 0 <= p <= p0 / a, three states",
+        f"max over t of t - E_p0 (t - z)_+ / a is the least p z over 0 <= p <= p0 / a, {len(outcomes)} instances",
         _SOURCE,
         f"{len(outcomes)} instances with ties and zero entries, least value over all vertices",
         outcomes.count(False) if outcomes else 1,

@@ -126,7 +126,7 @@ def lemma_euler_step(constant: int = 2) -> Checked:
     best = sympy.expand(factor - (1 - alpha**2 / beta**2 + (beta * h - alpha / beta) ** 2))
     return Checked(
         "IDENTITY",
-        "the projected Euler step contracts by 1 - 2 alpha h + beta^2 h^2 in the squared metric",
+        "an Euler step contracts by 1 - 2 alpha h + beta^2 h^2 in the squared metric, n = 2; a projection adds nothing",
         _SOURCE + ", Euler step 2 alpha / beta^2; the factor is derived",
         "expansion for vectors of two entries; the factor completed to a square; sum of squared defects",
         sum(rest**2 for rest in (step, best)),

@@ -43,23 +43,24 @@ def lemma_greedy_loss(errors: int = 2, n: int = 3) -> Checked:
 
 
 def lemma_greedy_loss_is_attained(errors: Fraction = Fraction(2)) -> Checked:
-    """Two states: state 1 ends; in state 0 one may end too, or stay for -2 gamma eps. v = (-eps, eps) makes it a tie.
+    """State 1 absorbs with reward 0; in state 0 one may move there for 0, or stay for -2 gamma eps.
 
-    V* = 0. A reward of staying that leaves the two actions equal for v' = (eps, -eps) is -2 gamma eps, and staying for
-    ever has the value -2 gamma eps / (1 - gamma).
+    V* = 0, and v = (eps, -eps) makes the two actions a tie. Staying, greedy for v, has the value V that solves its
+    linear system; V(0) = -2 gamma eps / (1 - gamma).
     """
     gamma, eps = sympy.symbols("gamma eps", positive=True)
     v = (eps, -eps)
     stay = -2 * gamma * eps
     tie = (stay + gamma * v[0]) - gamma * v[1]
-    loss = 0 - stay / (1 - gamma)
+    # The policy that stays: both states keep to themselves.
+    value = ((1 - gamma) * sympy.eye(2)).LUsolve(sympy.Matrix([stay, 0]))
     claimed = sympy.Rational(errors) * gamma * eps / (1 - gamma)
     return Checked(
         "IDENTITY",
         "a greedy policy may lose exactly 2 gamma eps / (1 - gamma)",
         _SOURCE + "; the instance is that of Bertsekas and Tsitsiklis 1996",
-        "the tie, and the loss of staying, as rational functions of gamma and eps",
-        first_nonzero([tie, loss - claimed]),
+        "the tie, and the value of staying, as rational functions of gamma and eps; V* = 0 as no reward is above 0",
+        first_nonzero([tie, value[0] + claimed]),
     )
 
 

@@ -35,12 +35,16 @@ def defect(
     assumptions
         Expressions that are non-negative by hypothesis.
     equations
-        Pairs (multiplier, h) with h = 0 by hypothesis; any multiplier is allowed.
+        Pairs (multiplier, h) with h = 0 by hypothesis; any polynomial is allowed as multiplier.
+
+    Symbols stand for real numbers. Squares, factors, multipliers and h are polynomials with rational coefficients: a
+    multiplier with a pole, such as 1 / h, would prove everything, and so would the square of an imaginary number.
 
     Raises
     ------
     Refused
-        A negative weight, a factor that is not an assumption, or a float.
+        A negative weight, a factor that is not an assumption, a float, what is no polynomial with rational
+        coefficients, or a hypothesis that no number satisfies, such as -1 >= 0 or 1 = 0.
 
     Examples
     --------
@@ -52,6 +56,12 @@ def defect(
     >>> defect(x - x**2, [(1, 1, x, 1 - x)], [x, 1 - x])
     0
     """
+    for hypothesis in assumptions:
+        if sympy.expand(hypothesis).is_negative and not sympy.expand(hypothesis).free_symbols:
+            raise Refused(f"the assumption {hypothesis} >= 0 is never true")
+    for _, h in equations:
+        if sympy.expand(h).is_number and sympy.expand(h) != 0:
+            raise Refused(f"the equation {h} = 0 is never true")
     total = sympy.Integer(0)
     for weight, square, *factors in terms:
         number = exact(weight)
@@ -60,11 +70,29 @@ def defect(
         foreign = [factor for factor in factors if factor not in assumptions]
         if foreign:
             raise Refused(f"{foreign[0]} is not among the assumptions")
-        total += sympy.Rational(number) * sympy.Mul(*factors) * square**2
-    total += sum((multiplier * h for multiplier, h in equations), sympy.Integer(0))
+        total += (
+            sympy.Rational(number) * sympy.Mul(*(_real_polynomial(x) for x in factors)) * _real_polynomial(square) ** 2
+        )
+    total += sum((_real_polynomial(multiplier) * _real_polynomial(h) for multiplier, h in equations), sympy.Integer(0))
     out = sympy.expand(polynomial - total)
     if out.has(sympy.Float):
         raise Refused(f"{out} has floats")
+    return out
+
+
+def _real_polynomial(expression: object) -> sympy.Expr:
+    """The expression if it is a polynomial with rational coefficients in symbols that may be real; Refused if not."""
+    out = sympy.sympify(expression)
+    if out.has(sympy.Float):
+        raise Refused(f"{out} has floats")
+    if out.is_number:
+        rational = out.is_Rational
+    else:
+        symbols = sorted(out.free_symbols, key=str)
+        rational = out.is_polynomial(*symbols) and all(x.is_Rational for x in sympy.Poly(out, *symbols).coeffs())
+        rational = rational and all(x.is_extended_real is not False for x in symbols)
+    if not rational:
+        raise Refused(f"{out} is no polynomial with rational coefficients")
     return out
 
 

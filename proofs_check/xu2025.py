@@ -52,7 +52,7 @@ def lemma_quarter(constant: Fraction = Fraction(1, 4)) -> Checked:
     terms = [(1, m - sympy.Rational(1, 2), span), (1, 1, m, 1 - m, span - gap)]
     return Checked(
         "SOS",
-        "span / 4 - m (1 - m) g >= 0 for 0 <= m <= 1 and g <= span: TV(pi, pi') <= span(Q - Q') / (4 alpha)",
+        "span / 4 - m (1 - m) g >= 0 if 0 <= m <= 1, g <= span: integrated, TV <= span(Q - Q') / (4 alpha)",
         _SOURCE + "; derived",
         "(m - 1/2)^2 span + m (1 - m)(span - g), expanded",
         defect(slack, terms, [m, 1 - m, span, span - gap]),
@@ -93,6 +93,22 @@ def lemma_half_is_sharp(constant: Fraction = Fraction(49, 100)) -> Checked:
     )
 
 
+def lemma_tight_bandit(rate: Fraction = Fraction(1, 2)) -> Checked:
+    """TV / |R - R'| tends to 1/2 on the bandits (e, -e) and (0, 0): the constant 1 / (2 alpha (1 - gamma)) is the best.
+
+    The policies are softmax(e, -e) and uniform, alpha = 1, gamma = 0; for every c < 1/2 some e has TV > c e.
+    """
+    e = sympy.Symbol("e", real=True)
+    moved = softmax_policy(sympy.Matrix([[sympy.exp(e), sympy.exp(-e)]]))[0] - sympy.Rational(1, 2)
+    return Checked(
+        "IDENTITY",
+        "the total variation of softmax(e, -e) and the uniform policy is 0 at e = 0, with slope 1/2",
+        _SOURCE + "; the instance is derived",
+        "value and derivative at 0",
+        first_nonzero([moved.subs(e, 0), sympy.diff(moved, e).subs(e, 0) - sympy.Rational(rate)]),
+    )
+
+
 def lemma_cliff(gap: Fraction = Fraction(1, 10**6)) -> Checked:
     """Without regularisation no modulus of continuity holds: rewards e apart, uniform greedy policies at distance 1/2.
 
@@ -118,5 +134,6 @@ FALSIFIED = {
     "quarter": {"constant": Fraction(1, 5)},
     "two_actions": {"constant": Fraction(1, 5)},
     "half_is_sharp": {"constant": Fraction(1, 2)},
+    "tight_bandit": {"rate": Fraction(49, 100)},
     "cliff": {"gap": Fraction(1, 10)},
 }

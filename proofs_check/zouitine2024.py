@@ -81,7 +81,7 @@ def lemma_bracket(exchanged: bool = False) -> Checked:
     outcomes.append(lengths == [(1, 1), (1, 1), (3, 3), (3, 3)])
     return Checked(
         "EXACT_CASES",
-        "lower and upper value of IWOCS bracket the robust value of the start state at every iteration",
+        "IWOCS brackets the robust value of the start state at every iteration: eight models, four discounts",
         _SOURCE + "; the certificate is derived",
         f"{len(outcomes)} comparisons on a game of eight models, four discounts; the value by enumeration",
         outcomes.count(False),

@@ -58,6 +58,10 @@ def test_floats_and_unknown_kinds_are_refused():
         Checked("IDENTITY", "s", "s", "e", 0.0)
     with pytest.raises(TypeError, match="exact number"):
         Checked("IDENTITY", "s", "s", "e", sympy.Float(0))
+    # Not decided by what sympy assumes of a symbol, or by infinity.
+    for residual in (sympy.Symbol("g", positive=True), sympy.oo, sympy.sqrt(2)):
+        with pytest.raises(TypeError, match="rational number"):
+            Checked("COUNTEREXAMPLE", "s", "s", "e", residual)
     with pytest.raises(TypeError, match="a pair"):
         Checked("INTERVAL", "s", "s", "e", Fraction(0))
     with pytest.raises(ValueError, match="kind is 'FLOAT'"):

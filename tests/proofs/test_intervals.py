@@ -83,6 +83,19 @@ def test_what_has_no_enclosure_is_refused(f):
         lower_bound(f, {X: (1, 2)})
 
 
+@pytest.mark.parametrize(
+    ("x", "f"),
+    [
+        (P, lambda p: sympy.Rational(1, 2) + p - sympy.sqrt(p**2)),  # at p = -1 it is -3/2; sympy makes it 1/2
+        (sympy.Symbol("n", negative=True), lambda n: sympy.Rational(1, 2) - n - sympy.sqrt(n**2)),
+        (sympy.Symbol("k", integer=True), lambda k: sympy.cos(sympy.pi * k) ** 2 - sympy.Rational(1, 2)),
+    ],
+)
+def test_a_box_beyond_what_is_assumed_is_refused(x, f):
+    with pytest.raises(Refused, match="less than the box"):
+        lower_bound(f(x), {x: (-1, 1)})
+
+
 def test_floats_and_empty_boxes_are_refused():
     with pytest.raises(TypeError, match="not an exact number"):
         lower_bound(X, {X: (0.5, 1)})

@@ -51,11 +51,24 @@ def test_assumptions_and_equations():
         ([(1, 1, X)], [], "not among the assumptions"),
         ([(1, 1, X - Y)], [X, Y], "not among the assumptions"),
         ([(1, sympy.Float("0.5") * X)], [], "floats"),
+        ([(1, sympy.I * X)], [], "no polynomial"),  # the square of what is not real may be negative
+        ([(1, sympy.sqrt(-(X**2)))], [], "no polynomial"),
+        ([(1, sympy.Symbol("i", imaginary=True))], [], "no polynomial"),
+        ([(1, X / Y)], [], "no polynomial"),
+        ([(1, 1, X)], [X, sympy.Integer(-1)], "never true"),
     ],
 )
 def test_faulty_certificates_are_refused(terms, assumptions, message):
     with pytest.raises(Refused, match=message):
         defect(X**2 + Y, terms, assumptions)
+
+
+@pytest.mark.parametrize("false", [-(X**2) - 1, X, X**2 - 1])
+@pytest.mark.parametrize("h", [X - Y, sympy.Integer(1)])
+def test_a_multiplier_with_a_pole_proves_nothing(false, h):
+    """p = (p / h) h would prove any p; and so would p = p 1 from 1 = 0."""
+    with pytest.raises(Refused, match=r"no polynomial|never true"):
+        defect(false, [], [], [(false / h, h)])
 
 
 def test_a_float_weight_is_refused():
