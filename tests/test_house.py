@@ -17,7 +17,7 @@ BENCHMARKS = sorted((house.ROOT / "benchmarks").rglob("*.py"))
 LONG_FILES: dict[str, str] = {
     "mdplab/papers/munos2023.py": "thirteen claims of one paper, which R5 keeps in one module",
     "mdplab/papers/sharma2025.py": "eighteen claims and five figures of one paper, likewise",
-    "mdplab/papers/zhou2025.py": "twenty claims of one paper, likewise",
+    "mdplab/papers/zhou2025.py": "twenty-two claims of one paper, likewise",
 }
 
 

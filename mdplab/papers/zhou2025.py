@@ -23,6 +23,8 @@ import numpy as np
 from mdplab.algorithms.games.egpo import egpo, egpo_step, egpo_steps, safe_step
 from mdplab.algorithms.games.iteration import mirror_step
 from mdplab.algorithms.games.nash_md import nash_md
+from mdplab.algorithms.games.nash_pg import nash_md_pg
+from mdplab.algorithms.games.omwu import omwu
 from mdplab.algorithms.games.preference_losses import (
     LOSSES,
     descend,
@@ -719,6 +721,64 @@ def _two_actions(p, rng, weight=1.0):
 def two_actions(p: Params, rng: np.random.Generator) -> Evidence:
     """Bradley-Terry preferences between two actions, any start."""
     return _two_actions(p, rng)
+
+
+def _optimistic(p, rng, stretch=1.0, transposed=False):
+    measured, bound, radius = [], [], []
+    t = np.arange(1, 41)
+    for game, tau in (_game(p, rng, low=0.02), _cycle(0.02)):
+        log_star, span = _equilibrium(game, tau)
+        eta = min(1 / (2 * tau + 1), 0.5)
+        played = game.replace(P=game.P.T) if transposed else game
+        start = 2 * rng.standard_normal(game.n)
+        log_pi = omwu(played, tau=tau, eta=min(stretch * eta, 1 / tau), num_iters=40, log_pi0=start)["log_pi"]
+        D, error = kl_divergence(log_star, log_pi), _radius(log_star, span, log_pi)
+        limit = (1 - eta * tau) ** t * D[0]
+        kept = limit > 4 * error[1:]
+        measured.append(np.where(kept, D[1:], 0))
+        bound.append(np.where(kept, limit, 1))
+        radius.append(error[1:] * kept)
+    return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
+
+
+@claim(
+    "OMWU (Cen, Wei, Chi 2021, from memory)",
+    r"D(\pi^* \| \pi_t) \le (1 - \eta\tau)^t D(\pi^* \| \pi_0)",
+    relation=Bound(),
+    assumptions=(r"$\eta = \min(1 / (2\tau + 1), 1/2)$, payoffs in $[-1/2, 1/2]$",),
+    falsifiers={
+        "transposed": variant(_optimistic, "P transposed.", transposed=True),
+        "longer_step": variant(_optimistic, "Eight times the step.", stretch=8.0),
+    },
+    words="A look-ahead that reuses the last payoff converges at the extragradient's rate for half the step.",
+    title="Optimistic weights with one query",
+)
+def optimistic(p: Params, rng: np.random.Generator) -> Evidence:
+    """Forty updates on a random game and on rock-paper-scissors."""
+    return _optimistic(p, rng)
+
+
+def _gradient_fixed_point(p, rng, shift=0.0):
+    game, tau, b = random_preferences(4, rng=rng), float(rng.uniform(0.5, 1.0)), float(rng.uniform(0.1, 0.6))
+    last = nash_md_pg(game, tau=tau, eta=3.0, mixture=b + shift, num_iters=1500, checkpoints=[1500])["log_pi"][-1]
+    log_fixed, _ = constant_step_limit(game, tau=tau, weight=b)
+    same = nash_md(game, tau=tau, eta=b / tau, num_iters=400, checkpoints=[400])["log_pi"][-1]
+    # Rates of the slowest logit, whose probability may be 1e-2, and rounding over tau.
+    return Evidence(left=np.hstack([last, same]), right=np.tile(log_fixed, 2), tolerance=np.full(8, 1e-6))
+
+
+@claim(
+    "Baselines (derived)",
+    r"\text{Nash-MD-PG}(b) \text{ and Nash-MD with } \eta\tau = b \text{ have one fixed point}",
+    relation=Identity(),
+    assumptions=("where both converge",),
+    falsifiers={"other_mixture": variant(_gradient_fixed_point, "Another b for the gradient.", shift=0.1)},
+    words="Policy gradient against a mixture and mirror descent with a constant step end at the same biased policy.",
+    title="Nash-MD and Nash-MD-PG share their bias",
+)
+def gradient_fixed_point(p: Params, rng: np.random.Generator) -> Evidence:
+    """Long runs of both against the equilibrium at another temperature."""
+    return _gradient_fixed_point(p, rng)
 
 
 def _simulate(p, rng, name, loss, **options):
