@@ -64,11 +64,27 @@ markov-game
     A zero-sum `MarkovGame`: policy `(S, A)`, `column` `(S, B)`, `lo`, `hi` `(S,)`: `lo <= sum_a x(a) (R + gamma T lo)`
     for every column and `hi >= sum_b y(b) (R + gamma T hi)` for every row, `gamma sigma < 1`. Proves `lo <= V^(x, best
     reply) <= V* <= V^(best reply, y) <= hi`.
+logit-equilibrium
+    A `PolymatrixGame`: see `mdplab.certify.polymatrix`; checked by `check_logit`.
+
+Contraction of smooth games has its own certificate, `SmallGainCertificate`, and verdict: `check_small_gain`.
 """
 
 from mdplab.certify.checker import check
 from mdplab.certify.equilibria import EquilibriumProof, prove_equilibrium
 from mdplab.certify.optimality import OptimalityProof, prove_optimal
+from mdplab.certify.polymatrix import check_logit
 from mdplab.certify.report import CheckReport
+from mdplab.certify.small_gain import SmallGainVerdict, check_small_gain
 
-__all__ = ["CheckReport", "EquilibriumProof", "OptimalityProof", "check", "prove_equilibrium", "prove_optimal"]
+__all__ = [
+    "CheckReport",
+    "EquilibriumProof",
+    "OptimalityProof",
+    "SmallGainVerdict",
+    "check",
+    "check_logit",
+    "check_small_gain",
+    "prove_equilibrium",
+    "prove_optimal",
+]

@@ -7,6 +7,7 @@ from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
 from mdplab.exact.linear_programming import linear_programming
+from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
 from mdplab.exact.robust import (
@@ -31,6 +32,7 @@ __all__ = [
     "gauss_seidel",
     "inexact_policy_iteration",
     "linear_programming",
+    "logit_equilibrium",
     "markov_exploitability",
     "modified_policy_iteration",
     "occupancy_measure",

@@ -54,6 +54,14 @@ def test_proof_by_squares_never_accepts_what_pivots_refuse():
     assert accepted > 0
 
 
+def test_nothing_about_the_square_root_is_trusted(monkeypatch):
+    """Any R is a proof only if the rest is dominant: with R = 0 the rest is S, here with least eigenvalue -800."""
+    S = np.array([[1000, -900, -900], [-900, 1000, -900], [-900, -900, 1000]], dtype=object)
+    monkeypatch.setattr(np.linalg, "cholesky", lambda A: np.zeros_like(A))
+    assert not definite._squares_and_rest(S)
+    assert definite._squares_and_rest(S + 900 * np.eye(3, dtype=int).astype(object))
+
+
 def test_floats_never_accept_what_fractions_refuse():
     rng, accepted, close = np.random.default_rng([7, 12]), 0, 0
     for _ in range(200):
