@@ -294,3 +294,11 @@ def test_bad_input(call, said):
     problem = instances.machine_l1()
     with pytest.raises(ValueError, match=said):
         call(problem.nominal, problem)
+
+
+def test_a_discount_next_to_one_is_refused_without_a_warning():
+    # The condition of I - gamma P is beyond double precision: no number is claimed, and nothing is printed.
+    mdp = small_model(3, gamma=float(np.nextafter(1.0, 0.0)), gaps=False)
+    for rect in ("sa", "s"):
+        with pytest.raises(SolverFailure, match=r"gamma=0\.9999999999999999"):
+            solve(RobustMDP(mdp, L2Ball(0.1, rectangularity=rect)))
