@@ -207,6 +207,7 @@ def _contraction(p, rng, methods=("replace", "repair"), power=1.0):
         "gamma_squared": variant(_contraction, "gamma^2 in place of gamma.", power=2.0),
     },
     controls={"solver": variant(_contraction, "The exact solver's own iterates.", ("exact",))},
+    lemmas=("iyengar2005:contraction_any_set",),
     words="Every outer step of the safeguarded method contracts the residual at least like value iteration.",
     title="RCPI contracts",
 )
@@ -256,6 +257,7 @@ def _loss(p, rng, constant=2.0):
         "one_sided": variant(_loss, "Half: as if the residual had one sign.", constant=1.0),
     },
     controls={"as_printed": variant(_loss, "The constant of the text.", constant=4.0)},
+    lemmas=("iyengar2005:contraction_any_set",),
     words="The residual bounds what the greedy policy loses; two states attain the bound.",
     title="Loss of the greedy policy",
 )

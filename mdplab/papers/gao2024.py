@@ -171,7 +171,7 @@ def _progress(p, rng, step=rebel_step, both=True):
         "divided": variant(_progress, "1 / eta in place of eta.", _divided),
         "one_sided": variant(_progress, "One divergence of the two.", both=False),
     },
-    lemmas=("munos2023:three_point",),
+    lemmas=("munos2023:three_point", "tomar2020:step_gain"),
     words="The reward grows by exactly the divergence moved, both ways, over eta: it never falls.",
     title="Monotone improvement",
 )

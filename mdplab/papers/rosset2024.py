@@ -128,8 +128,7 @@ def _progress(p, rng, step=dno_step, both=True):
         before = _starts(p, game, rng)
         after = step(game, before, eta=eta)
         left.append(np.einsum("sy,sy->s", softmax(after), _payoff(game, before)))
-        divergence = kl_divergence(after, before) + (kl_divergence(before, after) if both else 0.0)
-        right.append(eta * divergence)
+        right.append(eta * (kl_divergence(after, before) + (kl_divergence(before, after) if both else 0.0)))
         # Rounding of logits of size 1 / eta and of divergences of their range.
         tolerance.append(64 * game.n * U * (1 + eta) * (1 + 1 / eta + np.ptp(before, axis=1)))
     return Evidence(left=np.ravel(left), right=np.ravel(right), tolerance=np.ravel(tolerance))
@@ -181,6 +180,7 @@ def _improvement(p, rng, step=dno_step, factor=1.0):
         "doubled": variant(_improvement, "Twice the divergence.", factor=2.0),
         "slightly_more": variant(_improvement, "1.02 times the divergence.", factor=1.02),
     },
+    lemmas=("tomar2020:step_gain",),
     words="Every step is preferred to the one before, by eta times the divergence moved; no better constant holds.",
     title="Monotonic improvement, as printed",
 )

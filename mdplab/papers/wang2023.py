@@ -100,7 +100,7 @@ def _gradients(p, rng, gradient=policy_gradient):
         ),
         "normalised": variant(_gradients, "Without 1 / (1 - gamma).", _wrong_gradient("normalised")),
     },
-    lemmas=("wang2023:kernel_gradient",),
+    lemmas=("wang2023:kernel_gradient", "sutton2000:policy_gradient"),
     words="Both gradients of the objective are occupancies times what follows.",
     title="Gradients of DRPG",
 )
