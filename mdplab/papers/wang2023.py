@@ -192,18 +192,17 @@ def inner_domination(p: Params, rng: np.random.Generator) -> Evidence:
     return _inner(p, rng)
 
 
-def _run(problem, pi, steps, step, *, inner="robust", gradient=policy_gradient):
-    """Exact robust values mu . v of DRPG's iterates (steps + 1,), with an inner loop or a gradient of one's choice."""
-    values, kernel = [], nominal_kernel(problem)
-    worst = None
+def _run(problem, pi, steps, step, *, inner="robust", gradient=None):
+    """Exact robust values mu . v of DRPG's iterates (steps + 1,); the same loop with other parts."""
+    if inner == "robust" and gradient is None:
+        return drpg(problem, num_iters=steps, step=step, pi0=pi, tol=1e-9, decay=1.0)["objective"]
+    values, worst = [], None
     for t in range(steps + 1):
         known = robust_evaluation(problem, pi, tol=1e-9, kernel=worst)
         worst = known.kernel
         values.append(float(problem.nominal.mu @ known.value))
-        if inner == "robust":
-            kernel = worst
-        if t < steps:
-            pi = project_rows(pi + (step(t) if callable(step) else step) * gradient(problem, kernel, pi))
+        kernel, size = worst if inner == "robust" else nominal_kernel(problem), step(t) if callable(step) else step
+        pi = project_rows(pi + size * (gradient or policy_gradient)(problem, kernel, pi))
     return np.array(values)
 
 
