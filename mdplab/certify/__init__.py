@@ -65,7 +65,7 @@ markov-game
     for every column and `hi >= sum_b y(b) (R + gamma T hi)` for every row, `gamma sigma < 1`. Proves `lo <= V^(x, best
     reply) <= V* <= V^(best reply, y) <= hi`.
 logit-equilibrium
-    A `PolymatrixGame`: see `mdplab.certify.polymatrix`; checked by `check_logit`.
+    A `PolymatrixGame`: see `mdplab.certify.polymatrix`; float level only.
 
 Contraction of smooth games has its own certificate, `SmallGainCertificate`, and verdict: `check_small_gain`.
 """

@@ -9,8 +9,18 @@ from mdplab.certify import kinds, occupancy, robust, soft
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
 from mdplab.certify.markov_games import check_markov_game
+from mdplab.certify.polymatrix import check_logit
 from mdplab.certify.report import CheckReport, Refused
-from mdplab.models import MDP, ConstrainedMDP, MarkovGame, MatrixGame, PreferenceGame, RobustMDP, Solution
+from mdplab.models import (
+    MDP,
+    ConstrainedMDP,
+    MarkovGame,
+    MatrixGame,
+    PolymatrixGame,
+    PreferenceGame,
+    RobustMDP,
+    Solution,
+)
 
 LEVELS = ("float", "exact")
 
@@ -30,7 +40,7 @@ _AS_PROBABILITIES = ("total", "average", *_ROBUST)
 
 
 def check(
-    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame | MarkovGame,
+    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame | MarkovGame | PolymatrixGame,
     solution: Solution,
     *,
     level: str = "float",
@@ -88,8 +98,10 @@ def check(
         return check_game(problem, solution, level=level)
     if isinstance(problem, MarkovGame):
         return check_markov_game(problem, solution, level=level)
+    if isinstance(problem, PolymatrixGame):
+        return check_logit(problem, solution, level=level)
     if not isinstance(problem, MDP | ConstrainedMDP | RobustMDP):
-        expected = "an MDP, a ConstrainedMDP, a RobustMDP, a MarkovGame or a matrix game"
+        expected = "an MDP, a ConstrainedMDP, a RobustMDP, a MarkovGame, a matrix game or a PolymatrixGame"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)

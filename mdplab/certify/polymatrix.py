@@ -49,17 +49,21 @@ def gain_bounds(game: PolymatrixGame, log_policy: np.ndarray) -> np.ndarray:
     return out * (1 + 8 * UNIT)
 
 
-def check_logit(game: PolymatrixGame, solution: Solution) -> CheckReport:
+def check_logit(game: PolymatrixGame, solution: Solution, *, level: str = "float") -> CheckReport:
     """Whether no player gains more than the stated gap by a best response.
 
     Parameters
     ----------
     game, solution
         Problem and answer; `solution.policy` has the players' distributions side by side, `value` (N,).
+    level
+        Only "float" is known for logarithms of policies; "exact" is refused.
     """
     start, bound, reason = perf_counter(), float("inf"), ""
     try:
         certificate = solution.certificate
+        if level != "float":
+            raise Refused(f"level is {level!r}; a logit equilibrium is checked at the float level only")
         if certificate.kind != KIND:
             raise Refused(f"kind is {certificate.kind!r}; expected {KIND!r}")
         if "log_policy" not in certificate.data:
@@ -72,10 +76,12 @@ def check_logit(game: PolymatrixGame, solution: Solution) -> CheckReport:
         if not found <= certificate.gap:
             raise Refused(f"gap is {certificate.gap!r}; some player is only known to gain at most {found!r}")
         _require_policy_and_value(game, solution, log_policy)
-        bound = found
+        bound = float(certificate.gap)
     except Refused as refusal:
         reason = str(refusal)
-    return CheckReport(not reason, KIND, "float", bound, reason, repr(game), perf_counter() - start)
+    except (TypeError, ValueError) as malformed:
+        reason = f"log_policy is no array of numbers: {malformed}"
+    return CheckReport(not reason, KIND, level, bound, reason, repr(game), perf_counter() - start)
 
 
 def _play(game: PolymatrixGame, log_policy: np.ndarray) -> tuple[list, list, list]:

@@ -21,6 +21,7 @@ from mdplab.models import (
     ConstrainedMDP,
     MarkovGame,
     MatrixGame,
+    PolymatrixGame,
     PreferenceGame,
     RobustMDP,
     Solution,
@@ -40,6 +41,7 @@ _METHODS = {
     "average_reward": "mdplab.exact.average",
     "constrained_mdp": "mdplab.exact.constrained",
     "nash_equilibrium": "mdplab.exact.games",
+    "logit_equilibrium": "mdplab.exact.logit_equilibrium",
     "strategy_iteration": "mdplab.exact.markov_games",
     "shapley_value_iteration": "mdplab.exact.markov_games",
 }
@@ -56,6 +58,7 @@ _OTHERS = {
     ConstrainedMDP: (("constrained_mdp",), "the solver of a ConstrainedMDP"),
     PreferenceGame: (("nash_equilibrium",), "the solver of a PreferenceGame"),
     MatrixGame: (("nash_equilibrium",), "the solver of a MatrixGame"),
+    PolymatrixGame: (("logit_equilibrium",), "the solver of a PolymatrixGame"),
     MarkovGame: (("strategy_iteration", "shapley_value_iteration"), "few backups, each a linear program"),
 }
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
@@ -77,7 +80,7 @@ def solve(
     ----------
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
-        `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `RobustMDP`.
+        `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`.
     tol
         Certified error, `> 0`.
     method
@@ -117,7 +120,7 @@ def solve(
     if isinstance(problem, RobustMDP):
         return _solve_robust(problem, tol, method, criterion, progress)
     if not isinstance(problem, MDP):
-        expected = "an MDP, a ConstrainedMDP, a PreferenceGame, a MatrixGame, a MarkovGame or a RobustMDP"
+        expected = "an MDP, a ConstrainedMDP, a RobustMDP or a preference, matrix, polymatrix or Markov game"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")

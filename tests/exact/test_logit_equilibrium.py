@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import mdplab
 from mdplab.algorithms.games.small_gain import entropic_play
 from mdplab.certify.polymatrix import check_logit, gain_bounds
 from mdplab.exact.games import regularized_nash
@@ -85,3 +86,12 @@ def test_failure_is_reported():
         logit_equilibrium(game, log_x0=np.zeros(3))
     with pytest.raises(ValueError, match="takes PolymatrixGame"):
         logit_equilibrium(p3())
+
+
+def test_solve_and_check_know_polymatrix_games():
+    game = PolymatrixGame([[None, [[2.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0], [0.0, 1.0]], None]], [1.0, 2.0])
+    answer = mdplab.solve(game)
+    assert answer.method == "logit_equilibrium" and mdplab.check(game, answer)
+    assert "float level only" in mdplab.check(game, answer, level="exact").reason
+    lied = replace(answer.certificate, data={"log_policy": ["a", "b", "c", "d"]})
+    assert "no array of numbers" in mdplab.check(game, replace(answer, certificate=lied)).reason
