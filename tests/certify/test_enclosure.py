@@ -71,6 +71,72 @@ def test_balls_contain_the_rational_truth(seed):
     assert finite.mean() > 0.9
 
 
+def exact(x):
+    return np.vectorize(lambda one: Fraction(float(one)), otypes=[object])(x)
+
+
+OPERATIONS = {
+    "add": lambda ar, x, y: x + y,
+    "subtract": lambda ar, x, y: x - y,
+    "multiply": lambda ar, x, y: x * y,
+    "divide": lambda ar, x, y: x / y,
+    "larger": lambda ar, x, y: ar.maximum(x, y),
+    "smaller": lambda ar, x, y: ar.minimum(x, y),
+    "size": lambda ar, x, y: ar.absolute(x),
+    "sum": lambda ar, x, y: ar.total(x),
+    "runs": lambda ar, x, y: ar.grouped(ar.total(x), np.array([0, 1, 3])),
+    "least": lambda ar, x, y: ar.least(x, np.ones(x.mid.shape if ar is FLOATS else x.shape, dtype=bool)),
+}
+
+
+class Fractions:
+    """The vocabulary for arrays of `Fraction`, written anew."""
+
+    maximum = staticmethod(np.vectorize(max, otypes=[object]))
+    minimum = staticmethod(np.vectorize(min, otypes=[object]))
+    absolute = staticmethod(np.vectorize(abs, otypes=[object]))
+
+    @staticmethod
+    def total(x):
+        return np.array([sum(row) for row in x], dtype=object)
+
+    @staticmethod
+    def grouped(x, starts):
+        return np.array([sum(part) for part in np.split(x, starts[1:])], dtype=object)
+
+    @staticmethod
+    def least(x, mask):
+        return np.array([min(row) for row in x], dtype=object)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_operation_encloses_every_point_of_its_arguments(name):
+    """Balls from narrower than rounding to wider than their middles; the ends are the worst points."""
+    rng = np.random.default_rng([8003, len(name)])
+    for _ in range(40):
+        x, y = (
+            Balls(
+                rng.choice([-1, 1], (5, 7)) * rng.uniform(0.5, 2, (5, 7)),
+                rng.choice([0.0, 1e-17, 1e-9, 0.3, 3.0], (5, 7), p=[0.3, 0.1, 0.2, 0.2, 0.2]),
+            )
+            for _ in range(2)
+        )
+        with np.errstate(all="ignore"):
+            found = OPERATIONS[name](FLOATS, x, y)
+        for ends in ((-1, -1), (-1, 1), (1, -1), (1, 1), (0, 0)):
+            points = [exact(one.mid) + end * exact(one.rad) for one, end in zip((x, y), ends)]
+            safe = np.where(points[1] == 0, Fraction(1), points[1]) if name == "divide" else points[1]
+            truth = OPERATIONS[name](Fractions, points[0], safe)
+            known = np.isfinite(found.rad)
+            if name == "divide":
+                # A divisor that may be 0 says nothing.
+                assert (known == (np.abs(y.mid) > y.rad)).all()
+            else:
+                assert known.all()
+            for mid, rad, one in zip(found.mid[known], found.rad[known], truth[known]):
+                assert abs(Fraction(float(mid)) - one) <= Fraction(float(rad))
+
+
 def test_the_balls_are_no_wider_than_rounding():
     rng = np.random.default_rng([8001])
     x = rng.random((50, 200)) + 0.5
