@@ -113,6 +113,10 @@ ZOO = {
     "grid": lambda: instances.gridworld25(gamma=0.9),
     "frozen": lambda: instances.frozen_lake(gamma=0.9),
     "capacity": lambda: instances.capacity50(gamma=0.9),
+    "forest": lambda: instances.forest50(gamma=0.9),
+    "inventory": lambda: instances.inventory50(gamma=0.9),
+    "perishable": lambda: instances.perishable50(gamma=0.9),
+    "cliff": lambda: instances.cliff_walking(gamma=0.9),
 }
 
 
