@@ -62,20 +62,17 @@ def kl_divergence(log_p: np.ndarray, log_q: np.ndarray) -> np.ndarray:
     >>> round(float(kl_divergence(p, np.log([0.75, 0.25]))), 12) == round(float(np.log(3)) / 2, 12)
     True
     """
-    p = softmax(log_p)
     d = log_q - log_p
+    log_p = log_softmax(log_p)
+    p = np.exp(log_p)
     # Centring first keeps the exponentials in range: the mean of d under p is at most log E e^d.
     d = d - np.sum(p * d, axis=-1, keepdims=True)
     with np.errstate(over="ignore"):
-        shift = np.log1p(np.sum(p * _exp_minus_linear(d), axis=-1))
+        # p e^d in one exponential: a p that underflows may stand before a q that does not.
+        far = np.exp(log_p + d) - p * (1 + d)
+        shift = np.log1p(np.sum(np.where(d > 1, far, p * _exp_minus_linear(np.minimum(d, 1.0))), axis=-1))
     # Here E d = 0, hence log E e^d = log(1 + E(e^d - 1 - d)), which is the divergence itself.
-    return np.where(np.isfinite(shift), shift, _large(p, d))
-
-
-def _large(p: np.ndarray, d: np.ndarray) -> np.ndarray:
-    """log E_p e^d for d beyond the range of exp."""
-    with np.errstate(divide="ignore"):
-        return logsumexp(np.log(p) + d)
+    return np.where(np.isfinite(shift), shift, logsumexp(log_p + d))
 
 
 def _exp_minus_linear(d: np.ndarray) -> np.ndarray:

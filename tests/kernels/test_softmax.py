@@ -45,3 +45,9 @@ def test_kl_is_never_negative_and_survives_extreme_logits():
         2500 - np.log(2), rel=1e-14
     )  # rounding
     assert np.all(kl_divergence(np.random.default_rng([32, 3]).standard_normal((100, 3)), np.zeros(3)) > 0)
+
+
+def test_kl_of_a_probability_that_underflows():
+    # p e^d is 1 there: log E_p e^d = log 2.
+    for logit in (-700.0, -720.0, -800.0):
+        assert kl_divergence(np.array([0.0, logit]), np.zeros(2)) == pytest.approx(np.log(2), rel=1e-15)  # one rounding
