@@ -27,6 +27,9 @@ from mdplab.certify.report import Refused
 from mdplab.certify.rows import UNIT
 from mdplab.models import QuadraticGame, SmallGainCertificate, SmoothGame
 
+# Products of a few numbers in this range are far from underflow and overflow.
+_DUST, _LARGEST = 2.0**-400, 2.0**400
+
 CERTIFIED, NOT_CERTIFIED = "CERTIFIED", "NOT-CERTIFIED"
 
 
@@ -135,11 +138,13 @@ def matrix_why_not(game: QuadraticGame, w: np.ndarray, alpha: float, beta: float
     >>> matrix_why_not(QuadraticGame([[1.0, 10.0], [-10.0, 1.0]], (1, 1)), [1.0, 1.0], 0.999, 10.1)
     ''
     """
+    if not (alpha > 0 and beta > 0 and np.all(np.asarray(w) > 0)):
+        return f"alpha is {alpha!r}, beta {beta!r}; both must be positive, as must the weights"
     (H, w, a, b), _ = integers(game.H, np.repeat(w, game.sizes), alpha, beta)
     M = np.zeros(H.shape, dtype=object)
     np.fill_diagonal(M, w)
     MH = w[:, None] * H
-    if not (alpha > 0 and positive_definite(MH + MH.T - 2 * int(a) * M)):
+    if not positive_definite(MH + MH.T - 2 * int(a) * M):
         return f"M H + H^T M - 2 alpha M is not positive definite at alpha = {alpha!r}"
     if not positive_definite(int(b) ** 2 * M - H.T @ MH):
         return f"beta^2 M - H^T M H is not positive definite at beta = {beta!r}"
@@ -189,9 +194,18 @@ def _require_cells(game: SmoothGame, certificate: SmallGainCertificate) -> None:
     """mu and L bound the Jacobian's blocks in every cell."""
     if certificate.source != "enclosure" or game.jacobian_enclosure is None:
         raise Refused("a smooth game needs constants from an enclosure of its Jacobian")
-    bottom, top = game.jacobian_enclosure(*cells(game, certificate.cuts))
+    lo, hi = cells(game, certificate.cuts)
+    bottom, top = (np.asarray(end, dtype=np.float64) for end in game.jacobian_enclosure(lo, hi))
+    # Ends for fewer boxes than asked would leave the others unexamined.
+    if not bottom.shape == top.shape == (len(lo), game.d, game.d):
+        raise Refused(f"the enclosure has shapes {bottom.shape} and {top.shape} for {len(lo)} boxes of {game.d} axes")
     if not (np.isfinite(bottom).all() and np.isfinite(top).all() and np.all(bottom <= top)):
         raise Refused("the enclosure of the Jacobian is not finite, or its ends are exchanged")
+    if max(np.abs(bottom).max(), np.abs(top).max()) > _LARGEST:
+        raise Refused(f"the enclosure of the Jacobian has an end above {_LARGEST:g} in size")
+    # Bounds of rounding leave underflow out: ends between 0 and dust are moved outward to one of the two.
+    bottom = np.where(np.abs(bottom) < _DUST, np.where(bottom < 0, -_DUST, 0.0), bottom)
+    top = np.where(np.abs(top) < _DUST, np.where(top > 0, _DUST, 0.0), top)
     middle = 0.5 * (bottom + top)
     # The midpoint is rounded twice, the radius once more.
     reach = (0.5 * (top - bottom) + 2 * UNIT * (np.abs(bottom) + np.abs(top))) * (1 + 8 * UNIT)
@@ -237,4 +251,5 @@ def norm_bound(R: np.ndarray) -> np.ndarray:
     """An upper bound of the spectral norms of all matrices of absolute values at most R (..., m, n): (...)."""
     size = sum(R.shape[-2:])
     rows, columns = R.sum(axis=-1).max(axis=-1), R.sum(axis=-2).max(axis=-1)
-    return np.sqrt(rows * columns) * (1 + (2 * size + 8) * UNIT)
+    # The root of each, because their product may underflow.
+    return np.sqrt(rows) * np.sqrt(columns) * (1 + (2 * size + 8) * UNIT)

@@ -101,6 +101,12 @@ def test_matrix_certificates_are_sharper_and_exact():
     assert "beta" in matrix_why_not(game, np.ones(2), 0.5, 10.04)
 
 
+def test_matrix_certificates_need_a_metric():
+    """With weights below 0 both matrices would be positive definite for an unstable game."""
+    assert "must be positive" in matrix_why_not(QuadraticGame([[-1.0]], (1,)), [-1.0], 0.5, 0.5)
+    assert "must be positive" in matrix_why_not(QuadraticGame([[1.0]], (1,)), [1.0], 0.5, -2.0)
+
+
 def _cheats(certificate):
     """Certificates that claim more than is true, by more than their own outward rounding."""
     up, L = 1 + 1e-9, certificate.L
@@ -187,6 +193,32 @@ def test_a_ball_is_certified_on_the_box_around_it():
 def test_norm_bound_is_one():
     R = np.abs(np.random.default_rng([7, 17]).standard_normal((50, 3, 2)))
     assert np.all(norm_bound(R) >= np.linalg.norm(R, 2, axis=(1, 2)))
+
+
+def _constant_ends(bottom, top, shape=None):
+    """One coordinate, and an enclosure that returns these ends whatever it is asked."""
+    return SmoothGame(
+        lambda x: x, lambda x: np.ones((*x.shape, 1)), (1,), region=Box([-1.0], [1.0]),
+        jacobian_enclosure=lambda lo, hi: tuple(np.full(shape or (*lo.shape, 1), end) for end in (bottom, top)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-100, 1e-170, 1e-200, 1e-310, 1e100])
+def test_a_wide_enclosure_is_refused_at_every_scale(scale):
+    """The Jacobian may be -1 in these units: squares of radii that underflow must not hide it."""
+    claim = SmallGainCertificate([0.9 * scale], [[4 * scale]], [1.0], 0.1 * scale, 5 * scale, "enclosure")
+    assert "mu[0]" in check_small_gain(_constant_ends(-scale, 3 * scale), claim).reason or scale < 1e-120
+    assert not check_small_gain(_constant_ends(-scale, 3 * scale), claim)
+    assert norm_bound(np.full((1, 2, 2), scale)) >= 2 * scale
+
+
+def test_an_enclosure_answers_for_every_cell():
+    claim = SmallGainCertificate([0.9], [[4.0]], [1.0], 0.1, 5.0, "enclosure", np.array([[0, 0], [0, 0]]))
+    assert check_small_gain(_constant_ends(1.0, 1.0), claim)
+    for shape in ((0, 1, 1), (1, 1, 1), (1, 1), (3, 1, 2)):
+        assert "shapes" in check_small_gain(_constant_ends(1.0, 1.0, shape), claim).reason
+    for ends in ((-1.7e308, 1.7e308), (1.2e308, 1.7e308), (1.0, np.inf), (np.nan, 1.0), (2.0, 1.0)):
+        assert "enclosure" in check_small_gain(_constant_ends(*ends), claim).reason
 
 
 def test_wrong_types_and_sizes():
