@@ -53,6 +53,11 @@ def check_game(
     CheckReport
         `gap` is the referee's own upper bound of the duality gap, infinite if the certificate is refused.
 
+    Raises
+    ------
+    ValueError
+        Another kind of game, or an unknown `level`.
+
     Examples
     --------
     >>> import numpy as np
@@ -64,14 +69,18 @@ def check_game(
     """
     start = perf_counter()
     kind = solution.certificate.kind
+    if not isinstance(game, PreferenceGame | MatrixGame):
+        raise ValueError(f"game is a {type(game).__name__}; expected a PreferenceGame or a MatrixGame")
     if level not in ("float", "exact"):
         raise ValueError(f"level is {level!r}; expected 'float' or 'exact'")
     try:
         if tau is not None and tau != solution.certificate.data.get("tau"):
             raise Refused(f"tau is {solution.certificate.data.get('tau')} in the certificate, expected {tau}")
-        gap = _GAPS[kind, level](game, solution) if (kind, level) in _GAPS else None
-        if gap is None:
+        if kind not in ("exploitability", "regularized-gap"):
             raise Refused(f"kind is {kind!r}; expected 'exploitability' or 'regularized-gap'")
+        # An overflow leaves an infinite bound or none; a warning would say nothing more.
+        with np.errstate(over="ignore", invalid="ignore"):
+            gap = _GAPS[kind, level](game, solution)
         claimed = solution.certificate.gap
         if not isinstance(claimed, int | float):
             raise Refused(f"gap is {claimed!r}, no number")
@@ -81,6 +90,8 @@ def check_game(
         ok, reason, out = True, "", float(np.nextafter(float(gap), np.inf))
     except Refused as refusal:
         ok, reason, out = False, str(refusal), np.inf
+    except (TypeError, ValueError) as malformed:
+        ok, reason, out = False, f"an entry of the answer is no number: {malformed}", np.inf
     return CheckReport(ok, kind, level, out, reason, repr(game), perf_counter() - start)
 
 
@@ -129,7 +140,7 @@ def _require_value(game: PreferenceGame | MatrixGame, solution: Solution, level:
         x, y, A, minus_transposed = _exact_game(game, solution)
         bottom, top = -_largest(minus_transposed, x), _largest(A, y)
     claimed = solution.certificate.gap
-    if np.isinf(claimed):
+    if claimed == float("inf"):
         return
     if not (np.isfinite(float(bottom)) and np.isfinite(float(top))):
         raise Refused("the payoffs overflow")

@@ -199,12 +199,14 @@ def regularized_nash(
     max_iters = checked_count("max_iters", steps_allowed if max_iters is None else max_iters)
     log_mu = game.log_mu.reshape(-1, game.n)
     logits, steps = [], 0
-    for K, reference in zip(game.K.reshape(-1, game.n, game.n), log_mu):
-        theta, used = run(K, reference, tau, max_iters)
-        logits.append(log_softmax(theta))
-        steps += used
-    log_policy = np.array(logits).reshape(game.mu.shape)
-    gap = float(np.max(gap_bound(game, log_policy, tau=tau)))
+    # Payoffs over a temperature near 0 overflow; the certificate then says that nothing was found.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for K, reference in zip(game.K.reshape(-1, game.n, game.n), log_mu):
+            theta, used = run(K, reference, tau, max_iters)
+            logits.append(log_softmax(theta))
+            steps += used
+        log_policy = np.array(logits).reshape(game.mu.shape)
+        gap = float(np.max(gap_bound(game, log_policy, tau=tau)))
     if not gap <= tol:
         raise SolverFailure(f"{method} reached a duality gap of {gap:.3g} in {steps} steps, tol is {tol:g}")
     data = {"log_policy": log_policy, "tau": tau}
@@ -243,6 +245,8 @@ def constant_step_limit(game: PreferenceGame, *, tau: float, weight: float) -> t
     """
     if not 0 < weight < 1:
         raise ValueError(f"weight is {weight}; expected in (0, 1)")
+    if game.P.ndim == 3:
+        raise ValueError(f"game has {game.m} contexts; the limit is computed for one without")
     m = regularized_nash(game, tau=tau / (1 - weight))
     eigenvalues = np.linalg.eigvals(game.K @ (np.diag(m.policy) - np.outer(m.policy, m.policy)))
     modulus = (1 - weight) * np.sqrt(1 + (weight / tau * np.abs(eigenvalues).max()) ** 2)
@@ -280,6 +284,8 @@ def rounding_of_residual(game: PreferenceGame, log_pi: np.ndarray, *, tau: float
 
 def _payoff(game: PreferenceGame, pi: np.ndarray) -> np.ndarray:
     """K pi: (..., n) -> (..., n), context by context."""
+    if pi.shape[max(pi.ndim - game.mu.ndim, 0) :] != game.mu.shape:
+        raise ValueError(f"log_pi has shape {pi.shape}; its last axes must be {game.mu.shape}")
     return np.matmul(game.K, pi[..., None])[..., 0]
 
 

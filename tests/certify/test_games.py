@@ -104,3 +104,19 @@ def test_refusals_say_why():
     assert "general-sum" in check_game(general, by_hand, level="exact").reason
     with pytest.raises(ValueError, match="level is 'loose'"):
         check_game(game, star, level="loose")
+    with pytest.raises(ValueError, match="game is a str"):
+        check_game("game", star)
+
+
+@pytest.mark.parametrize("level", ["float", "exact"])
+def test_answers_that_are_no_numbers_or_overflow_are_refused(level):
+    game = p3()
+    fair = Solution([0.5], [0.3, 0.3, 0.4], Certificate("exploitability", 10**400), "by hand", 0, 0.0)
+    assert check_game(game, fair, level=level)
+    assert not check_game(game, dataclasses.replace(fair, certificate=Certificate(["exploitability"], 1.0)))
+    for tau in (5e-324, 1e-300, "hot", None, np.array([0.5, 0.5])):
+        assert not check_game(game, stated(game, game.log_mu, tau, 1.0), level=level)
+    wide = np.array([1e308, -1e308, 0.0])
+    data = {"log_policy": wide, "tau": 0.5}
+    answer = Solution([0.5], [1.0, 0.0, 0.0], Certificate("regularized-gap", 1.0, data=data), "by hand", 0, 0.0)
+    assert not check_game(game, answer, level=level)

@@ -5,6 +5,7 @@ import pytest
 from mdplab.certify.games import check_game
 from mdplab.exact.games import (
     best_response,
+    constant_step_limit,
     gap_bound,
     nash_equilibrium,
     regularized_gap,
@@ -174,6 +175,14 @@ def test_failures_are_loud():
         regularized_nash(p3(), tau=0.05, max_iters=1)
     with pytest.raises(SolverFailure, match="duality gap of"):
         nash_equilibrium(p3(), tol=1e-18)
+    for tau in (5e-324, 1e-300):
+        with pytest.raises(SolverFailure, match="duality gap of"):
+            regularized_nash(p3(), tau=tau)
+    with pytest.raises(ValueError, match=r"log_pi has shape \(4,\); its last axes must be \(3,\)"):
+        best_response(p3(), np.zeros(4), tau=1.0)
+    two = PreferenceGame(np.stack([p3().P, p3().P]))
+    with pytest.raises(ValueError, match="game has 2 contexts"):
+        constant_step_limit(two, tau=0.5, weight=0.5)
 
 
 def test_p3_without_regularisation():
