@@ -116,6 +116,18 @@ def test_entropic_step_rests_at_the_equilibrium():
         sg.entropic_play(game, h=1, num_iters=-1)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+def test_one_sided_coupling_is_bounded_from_above(scale):
+    """For two players w and rho are those of L'_12 = rho sqrt(tau_1 tau_2 w_2 / w_1), and L' must not be below L."""
+    A = scale * np.array([[1.0, -1.0], [-1.0, 1.0]])
+    game = PolymatrixGame([[None, A], [None, None]], [1.0, 2.0], [[0.5, 0.5], [0.25, 0.75]])
+    certificate, L = sg.entropic_certificate(game), game.couplings()
+    reach = certificate.rho * np.sqrt(game.taus.prod())
+    odds = np.sqrt(certificate.w[1] / certificate.w[0])
+    assert reach * odds >= L[0, 1] * (1 - 1e-9) and reach / odds >= L[1, 0]  # an eigenvector
+    assert 0 < certificate.rho < 1e-2
+
+
 def test_uncoupled_players_have_no_gain():
     game = PolymatrixGame([[None, None], [None, None]], [1.0, 2.0], [[0.5, 0.5], [0.25, 0.75]])
     assert sg.entropic_certificate(game).rho == 0

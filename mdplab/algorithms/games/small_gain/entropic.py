@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdplab.algorithms.games.small_gain.constants import Constants
-from mdplab.algorithms.games.small_gain.weights import lipschitz, margin, perron_weights
+from mdplab.algorithms.games.small_gain.weights import irreducible, lipschitz, margin, perron_weights
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
 from mdplab.models import PolymatrixGame, Trace
 
@@ -49,6 +49,9 @@ class EntropicCertificate:
 def entropic_certificate(game: PolymatrixGame) -> EntropicCertificate:
     """rho = Perron root of T^-1 L and the weights v_i / u_i.
 
+    Reducible couplings have no positive Perron vectors. L is then an upper bound of itself with small numbers for
+    zeros, and rho and the weights are those of the upper bound, for which the theorem holds as well.
+
     Examples
     --------
     >>> game = PolymatrixGame([[None, [[1.0, 0.0], [0.0, 1.0]]], [[[1.0, 0.0], [0.0, 1.0]], None]], [1.0, 2.0])
@@ -59,6 +62,8 @@ def entropic_certificate(game: PolymatrixGame) -> EntropicCertificate:
     root = np.sqrt(game.taus)
     # L u = rho T u is the Perron problem of T^-1/2 L T^-1/2 =: B with vectors sqrt(tau) u and sqrt(tau) v: same ratio.
     B = L / np.outer(root, root)
+    if B.any():
+        B = irreducible(np.zeros(game.players), B)
     w = perron_weights(np.zeros(game.players), B)
     # The Perron root has the largest real part.
     rho = float(np.linalg.eigvals(B).real.max())

@@ -131,13 +131,9 @@ def perron_weights(mu: np.ndarray, L: np.ndarray, *, fill: float = 1e-9) -> np.n
     [1.0, 200.0]
     """
     mu, L = checked_constants(mu, L)
-    coupled = _couplings(L)
     if mu.size == 1:
         return np.ones(1)
-    absent = (coupled == 0) & ~np.eye(mu.size, dtype=bool)
-    if absent.any() and connected_components(coupled > 0, directed=True, connection="strong")[0] > 1:
-        size = max(float(coupled.max()), float(np.abs(mu).max()), 1e-300)
-        coupled = np.where(absent, fill * size, coupled)
+    coupled = irreducible(mu, L, fill=fill)
     shift = float(mu.max() + coupled.max())
     B = shift * np.eye(mu.size) - np.diag(mu) + coupled
     values, left, right = eig(B, left=True)
@@ -148,6 +144,22 @@ def perron_weights(mu: np.ndarray, L: np.ndarray, *, fill: float = 1e-9) -> np.n
         u, v = u / u.max(), v / v.max()
     w = v / u
     return w / w.min()
+
+
+def irreducible(mu: np.ndarray, L: np.ndarray, *, fill: float = 1e-9) -> np.ndarray:
+    """The couplings off the diagonal, (N, N), with `fill` of the largest constant for zeros where they are reducible.
+
+    Examples
+    --------
+    >>> irreducible(np.ones(2), np.array([[1.0, 2.0], [0.0, 1.0]])).tolist()
+    [[0.0, 2.0], [2e-09, 0.0]]
+    """
+    coupled = _couplings(L)
+    absent = (coupled == 0) & ~np.eye(mu.size, dtype=bool)
+    if absent.any() and connected_components(coupled > 0, directed=True, connection="strong")[0] > 1:
+        size = max(float(coupled.max()), float(np.abs(mu).max()), 1e-300)
+        coupled = np.where(absent, fill * size, coupled)
+    return coupled
 
 
 def timescale_band(mu: np.ndarray, L: np.ndarray, target: float = 0.0) -> tuple[float, float]:
