@@ -48,6 +48,8 @@ class PolymatrixGame:
         for i, tau in enumerate(taus.tolist()):
             if not (np.isfinite(tau) and tau > 0):
                 raise ValueError(f"taus[{i}] is {tau:g}; expected a finite number above 0")
+        if not hasattr(self.payoffs, "__len__"):
+            raise ValueError(f"payoffs is {self.payoffs!r}; expected {N} by {N} matrices or None")
         if len(self.payoffs) != N or any(len(row) != N for row in self.payoffs):
             raise ValueError(f"payoffs is not {N} by {N}: taus has {N} entries")
         payoffs = tuple(

@@ -250,6 +250,8 @@ class SmoothGame:
         for name in ("pseudo_gradient", "jacobian"):
             if not callable(getattr(self, name)):
                 raise ValueError(f"{name} is {getattr(self, name)!r}; expected a function")
+        if self.jacobian_enclosure is not None and not callable(self.jacobian_enclosure):
+            raise ValueError(f"jacobian_enclosure is {self.jacobian_enclosure!r}; expected a function or None")
 
     @property
     def players(self) -> int:
@@ -277,8 +279,8 @@ def checked_sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"sizes is {sizes!r}; expected one size per player")
     for i, size in enumerate(values.tolist()):
-        if isinstance(size, bool) or size != int(size) or size < 1:
-            raise ValueError(f"sizes[{i}] is {size}; expected an integer of at least 1")
+        if isinstance(size, bool) or not isinstance(size, int | float) or not size >= 1 or size % 1:
+            raise ValueError(f"sizes[{i}] is {size!r}; expected an integer of at least 1")
     return tuple(int(size) for size in values)
 
 

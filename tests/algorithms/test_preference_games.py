@@ -9,7 +9,7 @@ from mdplab.algorithms.games.nash_md import nash_md
 from mdplab.algorithms.games.nash_mp import nash_mp, nash_mp_step, proximal_step
 from mdplab.algorithms.games.nash_pg import best_response_pg, nash_ema_pg, nash_md_pg, self_play_pg
 from mdplab.algorithms.games.omwu import omwu
-from mdplab.algorithms.games.self_play import inpo, inpo_loss, inpo_regression_loss, inpo_step, mmd, omd
+from mdplab.algorithms.games.self_play import inpo, inpo_loss, inpo_regression_loss, inpo_step, mmd, omd, omd_step
 from mdplab.exact.games import best_response, constant_step_limit, regularized_gap, regularized_nash
 from mdplab.instances.games import FAMILIES, p3, random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
@@ -237,6 +237,7 @@ def test_contexts_and_batches_decouple(method):
     [
         (lambda: egpo(p3(), tau=0.5, eta=2.1, num_iters=1), r"eta tau is 1\.05 with eta=2\.1, tau=0\.5"),
         (lambda: omd(p3(), tau=0.5, eta=0.0, num_iters=1), r"eta tau is 0"),
+        (lambda: omd_step(p3(), np.zeros(3), tau=-1.0, eta=-1.0), r"eta is -1"),
         (lambda: omwu(p3(), tau=-1.0, eta=0.1, num_iters=1), r"tau is -1"),
         (lambda: mmd(p3(), tau=0.5, eta=-1.0, num_iters=1), r"eta is -1"),
         (lambda: nash_mp(p3(), tau=0.5, lam=0.0, num_iters=1), r"lam is 0"),

@@ -14,6 +14,7 @@ A = [[1.0, 0.0], [0.0, 1.0]]
     [
         ([[None, A], [A, None]], [1.0, 0.0], None, r"taus\[1\] is 0"),
         ([[None, A], [A, None]], [1.0], None, "payoffs is not 1 by 1"),
+        (3, [1.0], None, "payoffs is 3; expected 1 by 1 matrices"),
         ([[A, A], [A, None]], [1.0, 1.0], None, r"payoffs\[0\]\[0\] is given"),
         ([[None, [[1.0, np.nan]]], [A, None]], [1.0, 1.0], None, r"payoffs\[0\]\[1\]\[0, 1\] is nan"),
         (

@@ -59,6 +59,7 @@ def omd_step(game: PreferenceGame, log_pi: np.ndarray, *, tau: float, eta: float
     >>> np.exp(omd_step(game, np.zeros(2), tau=0.0, eta=2 * np.log(3.0))).round(12).tolist()
     [0.75, 0.25]
     """
+    check_positive("eta", eta)
     if not 0 <= eta * tau <= 1:
         raise ValueError(f"eta tau is {eta * tau:g} with eta={eta:g}, tau={tau:g}; expected in [0, 1]")
     oracle = PreferenceOracle(game)
