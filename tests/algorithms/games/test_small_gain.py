@@ -172,6 +172,19 @@ def test_every_arrow_of_the_implication_chain_is_strict():
     assert np.linalg.eigvalsh(P @ shear.H + shear.H.T @ P)[0] > 0
 
 
+@pytest.mark.parametrize("scale", [1e-160, 1.0, 1e150])
+def test_steps_scale_with_the_game(scale):
+    """Squares of constants may underflow or overflow, quotients do not."""
+    game = QuadraticGame(scale * toy().H, (1, 1))
+    assert scale * sg.promises(sg.small_gain(game), game).euler_limit == pytest.approx(0.201010, abs=1e-6)  # six digits
+
+
+def test_a_game_in_which_nothing_moves_promises_nothing():
+    still = QuadraticGame([[0.0]], (1,))
+    said = sg.promises(sg.small_gain(still), still)
+    assert (said.rate, said.euler_limit, said.rk4_linear, said.rk4_smooth) == (0.0, 0.0, 0.0, 0.0)
+
+
 def test_growth_just_outside_the_band():
     game = toy()
     constants = sg.block_constants(game)

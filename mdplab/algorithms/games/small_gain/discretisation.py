@@ -31,13 +31,20 @@ def euler_factor(h: float, alpha: float, beta: float) -> float:
 
 
 def euler_limit(alpha: float, beta: float) -> float:
-    """The step 2 alpha / beta^2 below which Euler's method contracts; the best step is half of it."""
-    return 2 * alpha / beta**2
+    """The step 2 alpha / beta^2 below which Euler's method contracts, 0 without a margin; the best is half of it.
+
+    Examples
+    --------
+    >>> euler_limit(1.0, 2.0), euler_limit(0.0, 0.0)
+    (0.5, 0.0)
+    """
+    # Twice by beta, whose square may underflow or overflow.
+    return 2 * alpha / beta / beta if alpha > 0 else 0.0
 
 
 def printed_rk4_step(beta: float) -> float:
-    """The paper's 2.5 / beta: no certificate."""
-    return 2.5 / beta
+    """The paper's 2.5 / beta: no certificate. Infinite where nothing moves."""
+    return 2.5 / beta if beta > 0 else float("inf")
 
 
 def rk4_linear_factor(h: float, alpha: float, beta: float) -> float:

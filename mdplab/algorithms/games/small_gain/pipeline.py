@@ -127,7 +127,7 @@ def promises(
     (0.20101, 0.100505, 1.464466)
     """
     alpha, beta = certificate.alpha, certificate.beta
-    limit = max(steps.euler_limit(alpha, beta), 0.0)
+    limit = steps.euler_limit(alpha, beta)
     two = certificate.players == 2
     return SmallGainPromises(
         rate=alpha,
