@@ -73,8 +73,8 @@ def prove_equilibrium(
     Raises
     ------
     ValueError
-        A general-sum game, or strategies of wrong shape or not finite; `rational` and a number is not near a fraction
-        with a denominator up to 10**6.
+        Another kind of game, a general-sum one, or strategies of wrong shape or not finite; `rational` and a number is
+        not near a fraction with a denominator up to 10**6.
 
     Examples
     --------
@@ -84,6 +84,8 @@ def prove_equilibrium(
     >>> [str(p) for p in prove_equilibrium(game, near, rational=True).policy]
     ['3/10', '3/10', '2/5']
     """
+    if not isinstance(game, PreferenceGame | MatrixGame):
+        raise ValueError(f"game is a {type(game).__name__}; expected a PreferenceGame or a MatrixGame")
     about = "every float as the simplest fraction near it" if rational else "the stored floats"
     if isinstance(game, MatrixGame):
         if not game.is_zero_sum:

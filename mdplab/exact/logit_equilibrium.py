@@ -63,9 +63,11 @@ def logit_equilibrium(
     if theta.shape != log_mu.shape or not np.isfinite(theta).all():
         raise ValueError(f"log_x0 has shape {theta.shape} or is not finite; expected ({log_mu.size},) numbers")
     A = game.payoff_matrix()
-    theta, num_iters = _newton(game, A, taus, log_mu, theta, max_iters)
-    log_policy = np.concatenate([log_softmax(part) for part in game.split(theta)])
-    gap, value = _gap_and_value(game, A, log_policy)
+    # Payoffs over a temperature near 0 overflow; the gain then says that nothing was found.
+    with np.errstate(over="ignore", invalid="ignore"):
+        theta, num_iters = _newton(game, A, taus, log_mu, theta, max_iters)
+        log_policy = np.concatenate([log_softmax(part) for part in game.split(theta)])
+        gap, value = _gap_and_value(game, A, log_policy)
     if not gap <= tol:
         raise SolverFailure(
             f"Newton's method stalled after {num_iters} steps at a gain of {gap:.3g} by a best response, tol is {tol:g}"

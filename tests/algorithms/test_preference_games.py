@@ -13,7 +13,7 @@ from mdplab.algorithms.games.self_play import inpo, inpo_loss, inpo_regression_l
 from mdplab.exact.games import best_response, constant_step_limit, regularized_gap, regularized_nash
 from mdplab.instances.games import FAMILIES, p3, random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
-from mdplab.models import PreferenceGame
+from mdplab.models import MatrixGame, PreferenceGame
 
 # P3, EGPO from mu at eta = 1 / (tau + 1/2): D(pi* || pi_t) at 1, 10, 20; gap_tau, sp(log pi_t - log pi*) at 1, 10.
 EGPO_P3 = {
@@ -236,6 +236,10 @@ def test_contexts_and_batches_decouple(method):
     ("call", "message"),
     [
         (lambda: egpo(p3(), tau=0.5, eta=2.1, num_iters=1), r"eta tau is 1\.05 with eta=2\.1, tau=0\.5"),
+        (lambda: egpo(p3(), tau=0.5, eta=2.0000001, num_iters=1), r"eta tau is 1\.00000005 with eta=2\.0000001"),
+        (lambda: egpo(MatrixGame([[1.0]]), tau=0.5, eta=1.0, num_iters=1), "game is a MatrixGame"),
+        (lambda: egpo(p3(), tau=0.5, eta=1.0, num_iters=1.5), r"num_iters is 1\.5; expected an integer"),
+        (lambda: egpo(p3(), tau=0.5, eta=1.0, num_iters=3, checkpoints=[0.5, 1]), r"checkpoints is \[0\.5, 1\.0\]"),
         (lambda: omd(p3(), tau=0.5, eta=0.0, num_iters=1), r"eta tau is 0"),
         (lambda: omd_step(p3(), np.zeros(3), tau=-1.0, eta=-1.0), r"eta is -1"),
         (lambda: omwu(p3(), tau=-1.0, eta=0.1, num_iters=1), r"tau is -1"),

@@ -147,6 +147,15 @@ def test_bad_arguments_are_named(changes, message):
         descend(p3(), **{"loss": "egpo", "tau": 0.5, "lr": 0.3, "num_iters": 2, **changes})
 
 
+def test_steps_and_rewards_out_of_range_are_named():
+    with pytest.raises(ValueError, match="n is 1; expected at least 2"):
+        hedge_step(1, 5)
+    gaps = np.zeros((3, 3))
+    gaps[1, 2] = np.nan
+    with pytest.raises(ValueError, match=r"gaps\[1, 2\] is nan"):
+        rebel_fit(np.zeros(3), gaps, eta=1.0, pairs=np.ones((3, 3)))
+
+
 def test_best_response_is_where_the_policy_gradient_of_full_mixture_ends():
     game, tau = p3(), 0.5
     last = descend(game, loss="nash-md-pg", tau=tau, lr=1.0, mixture=1.0, num_iters=500, checkpoints=[500])["log_pi"][

@@ -90,6 +90,8 @@ def test_wrong_supports_prove_nothing():
 
 def test_bad_input_is_named():
     answer = nash_equilibrium(p3())
+    with pytest.raises(ValueError, match="game is a str"):
+        prove_equilibrium("game", answer)
     with pytest.raises(ValueError, match="general-sum"):
         prove_equilibrium(MatrixGame([[1.0]], [[1.0]]), answer)
     with pytest.raises(ValueError, match=r"policy has shape \(3,\), expected \(2,\)"):

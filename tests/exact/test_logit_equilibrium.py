@@ -82,6 +82,8 @@ def test_failure_is_reported():
         logit_equilibrium(uneven, log_x0=np.zeros(4))
     with pytest.raises(SolverFailure, match="after 1 steps"):
         logit_equilibrium(random_polymatrix((3, 3), rng=np.random.default_rng([7, 24])), max_iters=1)
+    with pytest.raises(SolverFailure, match="gain of inf"):
+        logit_equilibrium(PolymatrixGame([[None, A], [np.negative(A), None]], [1e-300, 1e-310]))
     with pytest.raises(ValueError, match="log_x0 has shape"):
         logit_equilibrium(game, log_x0=np.zeros(3))
     with pytest.raises(ValueError, match="takes PolymatrixGame"):

@@ -35,6 +35,8 @@ def hedge_step(n: int, horizon: int) -> float:
     >>> round(hedge_step(2, 8), 6) == round(float(np.log(2) ** -0.5), 6)
     True
     """
+    if n < 2:
+        raise ValueError(f"n is {n}; expected at least 2 actions")
     return float(np.sqrt(horizon / (8 * np.log(n))))
 
 

@@ -31,6 +31,8 @@ class PreferenceOracle:
     """
 
     def __init__(self, game: PreferenceGame) -> None:
+        if not isinstance(game, PreferenceGame):
+            raise ValueError(f"game is a {type(game).__name__}; expected a PreferenceGame")
         self.game = game
         self.log_mu = game.log_mu
         self.queries = 0
@@ -105,7 +107,8 @@ def check_step(eta: float, tau: float) -> None:
     """Raise unless 0 < eta tau <= 1: beyond, the mixture has a negative exponent."""
     check_temperature(tau)
     if not 0 < eta * tau <= 1:
-        raise ValueError(f"eta tau is {eta * tau:g} with eta={eta:g}, tau={tau:g}; expected in (0, 1]")
+        # Twelve digits: six would show the least excess as 1.
+        raise ValueError(f"eta tau is {eta * tau:.12g} with eta={eta:.12g}, tau={tau:.12g}; expected in (0, 1]")
 
 
 def check_weight(name: str, weight: float) -> None:
@@ -118,7 +121,12 @@ def check_checkpoints(num_iters: int, checkpoints: Sequence[int] | None) -> np.n
     """The checkpoints as an array, every number of updates by default."""
     if num_iters < 0:
         raise ValueError(f"num_iters is {num_iters}; expected at least 0")
-    kept = np.arange(num_iters + 1) if checkpoints is None else np.asarray(checkpoints, dtype=np.int64)
+    if num_iters % 1:
+        raise ValueError(f"num_iters is {num_iters}; expected an integer")
+    given = np.arange(num_iters + 1) if checkpoints is None else np.asarray(checkpoints)
+    kept = given.astype(np.int64)
+    if np.any(kept != given):
+        raise ValueError(f"checkpoints is {given.tolist()}; expected integers")
     if kept.size == 0 or kept[0] < 0 or kept[-1] > num_iters or np.any(np.diff(kept) <= 0):
         raise ValueError(f"checkpoints is {kept.tolist()}; expected strictly increasing in [0, {num_iters}]")
     return kept

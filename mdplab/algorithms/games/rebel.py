@@ -143,6 +143,9 @@ def rebel_fit(log_pi: np.ndarray, gaps: np.ndarray, *, eta: float, pairs: np.nda
     if not (np.isfinite(pairs).all() and np.min(pairs) >= 0):
         y, z = np.argwhere(~(np.isfinite(pairs) & (pairs >= 0)))[0]
         raise ValueError(f"pairs[{y}, {z}] is {pairs[y, z]}; weights are finite and at least 0")
+    if not np.isfinite(gaps).all():
+        y, z = np.argwhere(~np.isfinite(gaps))[0]
+        raise ValueError(f"gaps[{y}, {z}] is {gaps[y, z]}; relative rewards are finite")
     _, components = connected_components(pairs > 0, directed=False)
     # Normal equations of a graph: Laplacian of the symmetrised weights, times the log-ratio.
     weights = pairs + pairs.T

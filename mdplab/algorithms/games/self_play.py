@@ -61,7 +61,7 @@ def omd_step(game: PreferenceGame, log_pi: np.ndarray, *, tau: float, eta: float
     """
     check_positive("eta", eta)
     if not 0 <= eta * tau <= 1:
-        raise ValueError(f"eta tau is {eta * tau:g} with eta={eta:g}, tau={tau:g}; expected in [0, 1]")
+        raise ValueError(f"eta tau is {eta * tau:.12g} with eta={eta:.12g}, tau={tau:.12g}; expected in [0, 1]")
     oracle = PreferenceOracle(game)
     return mirror_step(log_pi, oracle.log_mu, oracle.payoff(log_pi), eta=eta, weight=eta * tau)
 
