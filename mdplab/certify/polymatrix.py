@@ -7,6 +7,7 @@ every player's gain. The value of player i is x_i . sum_j A_ij x_j - tau_i D(x_i
 plus a rounding bound of what the referee computes.
 
 Rounding: a sum of k products has error at most gamma_(k+2) sum |terms|; exp and log are taken to be within 4 ulp.
+Probabilities and products below 2^-1022 lose up to `_DUST` each besides, which payoffs may make large.
 """
 
 from time import perf_counter
@@ -18,6 +19,8 @@ from mdplab.certify.rows import UNIT
 from mdplab.models import PolymatrixGame, Solution
 
 KIND = "logit-equilibrium"
+# More than a few units of the subnormal numbers.
+_DUST = 2.0**-1070
 
 
 def gain_bounds(game: PolymatrixGame, log_policy: np.ndarray) -> np.ndarray:
@@ -38,6 +41,7 @@ def gain_bounds(game: PolymatrixGame, log_policy: np.ndarray) -> np.ndarray:
     """
     logits, policies, gains = _play(game, log_policy)
     magnitudes = game.split(np.abs(game.payoff_matrix()) @ np.concatenate(policies))
+    lost = game.split((np.abs(game.payoff_matrix()).sum(axis=1) + sum(game.sizes)) * _DUST)
     out = np.empty(game.players)
     for i, (part, gain, mu, tau) in enumerate(zip(logits, gains, game.references, game.taus)):
         residual = np.log(mu) + gain / tau - part
@@ -45,8 +49,9 @@ def gain_bounds(game: PolymatrixGame, log_policy: np.ndarray) -> np.ndarray:
         # softmax has relative error (n + 8 + spread) u, the product n u; the rest is logarithms and sums.
         error = (2 * sum(game.sizes) + 16 + widest) * float(magnitudes[i].max()) / tau
         error += 8 * float(np.abs(np.log(mu)).max() + np.abs(part).max())
-        out[i] = tau * (float(np.ptp(residual)) + 4 * UNIT * error) ** 2 / 8
-    return out * (1 + 8 * UNIT)
+        span = float(np.ptp(residual)) + 4 * UNIT * error + 4 * float(lost[i].max()) / tau
+        out[i] = tau * span**2 / 8
+    return out * (1 + 8 * UNIT) + _DUST
 
 
 def check_logit(game: PolymatrixGame, solution: Solution, *, level: str = "float") -> CheckReport:
@@ -72,10 +77,12 @@ def check_logit(game: PolymatrixGame, solution: Solution, *, level: str = "float
         total = sum(game.sizes)
         if log_policy.shape != (total,) or not np.isfinite(log_policy).all():
             raise Refused(f"log_policy has shape {log_policy.shape} or is not finite; expected ({total},) numbers")
-        found = float(gain_bounds(game, log_policy).max())
-        if not found <= certificate.gap:
-            raise Refused(f"gap is {certificate.gap!r}; some player is only known to gain at most {found!r}")
-        _require_policy_and_value(game, solution, log_policy)
+        # An overflow leaves an infinite bound or none; a warning would say nothing more.
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = float(gain_bounds(game, log_policy).max())
+            if not found <= certificate.gap:
+                raise Refused(f"gap is {certificate.gap!r}; some player is only known to gain at most {found!r}")
+            _require_policy_and_value(game, solution, log_policy)
         bound = float(certificate.gap)
     except Refused as refusal:
         reason = str(refusal)
@@ -98,7 +105,7 @@ def _require_policy_and_value(game: PolymatrixGame, solution: Solution, log_poli
     logits, policies, gains = _play(game, log_policy)
     x = np.concatenate(policies)
     near = 4 * (x.size + 16 + max(float(np.ptp(part)) for part in logits)) * UNIT
-    if np.shape(solution.policy) != x.shape or not np.allclose(solution.policy, x, rtol=near, atol=1e-300):
+    if np.shape(solution.policy) != x.shape or not np.allclose(solution.policy, x, rtol=near, atol=_DUST):
         raise Refused("policy is not softmax(log_policy)")
     if np.shape(solution.value) != (game.players,):
         raise Refused(f"value has shape {np.shape(solution.value)}; expected ({game.players},)")

@@ -127,11 +127,15 @@ def _gap_and_value(game: PolymatrixGame, A: np.ndarray, log_policy: np.ndarray) 
     gains, sizes = game.split(A @ x), game.split(np.abs(A) @ x)
     parts = game.split(log_policy)
     widest = max(float(np.ptp(part)) for part in parts)
-    gap, value = 0.0, np.empty(game.players)
+    # What probabilities and products below 2^-1022 lose; the least gain that is claimed.
+    dust = 2.0**-1068
+    lost = game.split((np.abs(A).sum(axis=1) + x.size) * dust)
+    gap, value = dust, np.empty(game.players)
     for i, (part, pi, gain, mu, tau) in enumerate(zip(parts, game.split(x), gains, game.references, game.taus)):
         r = np.log(mu) + gain / tau - part
         error = (2 * x.size + 32 + widest) * float(sizes[i].max()) / tau
         error += 16 * float(np.abs(np.log(mu)).max() + np.abs(part).max())
-        gap = max(gap, tau * (float(np.ptp(r)) + 8 * _UNIT * error) ** 2 / 8)
+        span = float(np.ptp(r)) + 8 * _UNIT * error + 4 * float(lost[i].max()) / tau
+        gap = max(gap, tau * span**2 / 8)
         value[i] = pi @ gain - tau * (pi @ (part - np.log(mu)))
     return gap, value

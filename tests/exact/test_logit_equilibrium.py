@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -53,6 +54,28 @@ def test_the_gain_bounds_what_any_deviation_gains():
             best = tau * np.log(mu @ np.exp(gain / tau))
             assert best - payoff(own) <= bounds[i]
             assert max(payoff(p) for p in rng.dirichlet(np.ones(mu.size), 50)) <= best + 1e-12  # rounding
+
+
+def test_probabilities_that_underflow_count_with_their_payoffs():
+    """x_2(2) = e^z is subnormal, its payoff 1e306 large: the float residual is 0, the true one is not; exact by mpmath.
+
+    With two actions the gain is tau (log E e^r - E r) of the difference of r, which is 1e306 e^z / tau - 2 l.
+    """
+    worst = 0.0
+    for z in np.linspace(-744, -735, 20):
+        payoffs = [[None, [[0.0, 1e306], [0.0, 0.0]]], [np.zeros((2, 2)), None]]
+        game = PolymatrixGame(payoffs, [1e-9, 1.0])
+        half = 0.5 * (1e306 * np.exp(z) / 1e-9)
+        with mpmath.workprec(400):
+            tail = mpmath.exp(mpmath.mpf(float(z)))
+            r = mpmath.mpf(1e306) * tail / (1 + tail) / mpmath.mpf(1e-9) - 2 * mpmath.mpf(float(half))
+            p = 1 / (1 + mpmath.exp(-2 * mpmath.mpf(float(half))))
+            gain = mpmath.mpf(1e-9) * (mpmath.log(p * mpmath.exp(r) + 1 - p) - p * r)
+            bound = gain_bounds(game, np.array([half, -half, 0.0, z]))[0]
+            assert gain <= mpmath.mpf(float(bound))
+            worst = max(worst, float(abs(r)))
+    # Far more than the rounding of a residual of logits below 1000.
+    assert worst > 1e-9
 
 
 def test_cheats_are_refused():
