@@ -163,6 +163,8 @@ def _set(one, q, P, s, actions, problem, prices):
     return more + [distances[a] <= size[a] for a in range(len(actions))], prices
 
 
+# Sets whose bounds have multipliers.
+MULTIPLIED = {"l1", "tv", "weighted_l1", "l2", "kl", "burg", "chi2", "wasserstein", "soft_chi2"}
 DISTANCES = {"l1", "tv", "weighted_l1", "l2", "kl", "burg", "chi2"}
 
 

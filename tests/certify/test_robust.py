@@ -9,7 +9,7 @@ from certify import robust_by_hand as robust
 from certify.by_hand import edit
 
 from mdplab.certify import check
-from mdplab.models import MDP, Contamination, L1Ball, ModelSet, NoiseSet, RobustMDP, TVBall
+from mdplab.models import MDP, Contamination, IntervalSet, L1Ball, ModelSet, NoiseSet, RobustMDP, TVBall
 
 pytest.importorskip("flint")
 LEVELS = pytest.mark.parametrize("level", ["float", "exact"])
@@ -110,6 +110,19 @@ def test_a_matrix_that_is_no_row_of_the_models_may_be_a_combination():
         assert "lie outside the set" in check(problem, worst, level=level).reason
         lonely = by_hand.bracketed("robust", value, np.array([0, 0, 0]), 1e-9, 1e-9, kernel=(X + Y) / 2)
         assert "lo <= T_pi lo over the set fails at state 0" in check(problem, lonely, level=level).reason
+
+
+@LEVELS
+@pytest.mark.parametrize("defect", [-3e-9, 0.0, 3e-9])
+def test_bounds_that_miss_the_simplex_by_rounding_are_read_as_rows(level, defect):
+    mdp = robust.nominal(np.random.default_rng([8204]), zeros=False)
+    only = mdp.P * (1 + defect)
+    problem = RobustMDP(mdp, IntervalSet(only, only))
+    pi, v = by_hand.best(mdp)
+    # One row only is between the bounds: the value is the nominal one, up to the defect.
+    answer = by_hand.bracketed("robust", v, pi, 1e-7, 1e-7, kernel=mdp.P)
+    report = check(problem, answer, level=level)
+    assert report, report.reason
 
 
 def test_contamination_is_no_ball_of_total_variation():

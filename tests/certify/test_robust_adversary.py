@@ -175,7 +175,9 @@ def test_no_false_bound_from_above_is_accepted(name, rect, support):
     """Rows a hair inside or outside of the set; `hi` near the value of nature's best rows."""
     rng = np.random.default_rng([8301, sum(map(ord, f"{name}{rect}{support}"))])
     mdp = robust.nominal(rng, gamma=0.25, S=S, A=A)
-    problem = RobustMDP(mdp, robust.uncertainty(name, rng, mdp, rect=rect, support=support))
+    # So small that the budget binds in most rows.
+    size = 0.05 if name == "wasserstein" else None
+    problem = RobustMDP(mdp, robust.uncertainty(name, rng, mdp, rect=rect, support=support, size=size))
     slow = name in CURVED or name == "soft_kl"
     v = robust.solved(problem, tol=1e-9)[0]
     for _ in range(10 if slow else 30):
@@ -187,7 +189,8 @@ def test_no_false_bound_from_above_is_accepted(name, rect, support):
     for run in range(7 if slow else 21):
         scale = SCALES[run % len(SCALES)]
         hi = v + scale * (rng.standard_normal(S) + -PUSHES[run % 4])
-        hair = rng.choice([0.0, 1e-16, 1e-13, 1e-11])
+        # Outside by less than the allowance: what that gains must not be believed.
+        hair = (0.0, 0.2, 0.5, 1.0)[run % 4] * (5e-10 if name == "wasserstein" else 5e-13)
         moved = np.maximum(kernel + hair * (kernel - mdp.P) * (kernel > 0), 0)
         answer = by_hand.answer("robust", np.clip(v, low, hi), pi, 1e3, lo=low, hi=hi, kernel=moved)
         truth = holds_above(problem, hi)

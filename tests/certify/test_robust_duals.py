@@ -14,11 +14,14 @@ NOISE = [("noise", rect, order) for rect in ("sa", "s") for order in (1, 2, np.i
 CONIC = {"l2", "kl", "burg", "chi2", "soft_kl", "soft_chi2"}
 
 
-def bounds(problem, v, weights, ar=None, level="float"):
-    """Lower ends of the bounds of `min sum_a w_a q_a . z_a`, (S,)."""
+def bounds(problem, v, weights, ar=None, level="float", multipliers=None):
+    """Lower ends of the bounds of `min sum_a w_a q_a . z_a`, (S,); perhaps with multipliers from a generator."""
     ar = FloatBalls() if ar is None else ar
     mdp, one = problem.nominal, problem.uncertainty
     family = robust.family_of(problem)
+    if multipliers is not None:
+        family.multipliers = lambda rows, p, y: _multipliers(multipliers, len(rows.groups))
+        family.centre = lambda found, lam: multipliers.standard_normal(lam.shape) * 10.0 ** multipliers.uniform(-2, 1)
     out = np.zeros(mdp.S)
     with np.errstate(all="ignore"):
         for rows in robust.blocks(mdp, one, level):
@@ -28,6 +31,12 @@ def bounds(problem, v, weights, ar=None, level="float"):
             lower = found.mid - found.rad if level == "float" else ar.floats(found)
             out[rows.s[rows.starts]] = lower
     return out
+
+
+def _multipliers(rng, n):
+    """Of every size, and now and then none at all."""
+    usual = 10.0 ** rng.uniform(-3, 3, n)
+    return np.where(rng.random(n) < 0.8, usual, rng.choice([0.0, -1.0, -1e-300, np.inf, np.nan], n))
 
 
 def drawn(name, rect, support, rng, size, next_rewards=False):
@@ -78,6 +87,19 @@ def test_both_levels_bound_alike(name, rect, support):
         # Multipliers of small balls are as large as 1 / sqrt(radius), and rounding with them.
         assert (found <= exact + 1e-15 * scale).all()
         assert_allclose(found, exact, rtol=0, atol=1e-10 * scale)
+
+
+@pytest.mark.parametrize(("name", "rect", "support"), [c for c in by_hand.CASES if c[0] in by_hand.MULTIPLIED])
+def test_any_multiplier_is_valid(name, rect, support):
+    rng, met = np.random.default_rng([8104]), 0
+    for problem, v, weights in situations(name, rect, support, [0.2, None, 1e-3, 2.0]):
+        best = bounds(problem, v, weights)
+        for _ in range(20):
+            found = bounds(problem, v, weights, multipliers=rng)
+            # The best bound is that close to the optimum; the others may only be below.
+            assert (found <= best + 1e-9 * (1 + np.abs(v).max())).all()
+            met += np.isfinite(found).sum()
+    assert met > 0
 
 
 def feasible(problem, rng, s, weights):
