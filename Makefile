@@ -12,7 +12,7 @@ verify: $(STAMP)
 
 # Files are dealt to one process a core; each has its own linear algebra, which must not use them all.
 test: $(STAMP)
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --durations 15
 
 # What a sceptic would ask for: the slow tests and every claim's full profile.
 full: $(STAMP)
