@@ -18,7 +18,7 @@ S, A = 4, 2
 LINEAR = {"l1", "tv", "weighted_l1", "linf", "interval", "wasserstein", "contamination", "cvar", "models", "soft_tv"}
 
 
-def nominal(rng, *, gamma=0.4, next_rewards=False, masked=False, sparse=False, zeros=True, S=S, A=A):
+def nominal(rng, *, gamma=0.2, next_rewards=False, masked=False, sparse=False, zeros=True, S=S, A=A):
     """A model with zeros in its rows, and with ties among them."""
     P = rng.dirichlet(np.ones(S), size=(S, A))
     if zeros:

@@ -240,9 +240,11 @@ def test_answers_for_another_size_are_refused(name, rect, support):
 
 @pytest.mark.parametrize("name", ["l1", "tv", "weighted_l1", "l2", "burg", "wasserstein"])
 def test_mass_off_the_support_is_refused(name):
+    even = np.full((4, 2), 0.5)
     for key in range(8210, 8220):
-        problem, answer = honest(name, "sa", "all", size=0.3, key=key)
-        if (answer.certificate.data["kernel"][problem.nominal.P == 0] > 0).any():
+        problem = problem_of(name, "sa", "all", size=0.3, key=key)
+        answer = robust.certified(problem, weights=even)
+        if answer.certificate.data["kernel"][problem.nominal.P == 0].max(initial=0.0) > 0.05:
             break
     one = problem.uncertainty
     extra = {key: getattr(one, key) for key in ("weights", "cost") if hasattr(one, key)}
@@ -250,12 +252,12 @@ def test_mass_off_the_support_is_refused(name):
     for level in ("float", "exact"):
         report = check(narrow, answer, level=level)
         assert "has mass off the nominal support at successor" in report.reason
-    narrow_answer = robust.certified(narrow)
+    narrow_answer = robust.certified(narrow, weights=even)
     assert check(narrow, narrow_answer)
     assert "lo <= T_pi lo" in check(problem, narrow_answer).reason
 
 
-@pytest.mark.parametrize("name", ["l1", "tv", "weighted_l1", "l2", "kl", "burg", "chi2", "wasserstein"])
+@pytest.mark.parametrize("name", ["l1", "l2", "kl", "chi2", "wasserstein"])
 def test_the_other_rectangularity_is_another_problem(name):
     problem, even = problem_of(name, "sa", "nominal", size=0.2), np.full((4, 2), 0.5)
     one = problem.uncertainty

