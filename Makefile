@@ -8,6 +8,7 @@ STAMP := $(VENV)/.installed
 .PHONY: verify test full boundscheck lint figures notebooks bench clean
 
 verify: $(STAMP)
+	$(BIN)/mdplab prove
 	$(BIN)/mdplab verify --report report_html
 
 # Files are dealt to one process a core; each has its own linear algebra, which must not use them all.
