@@ -124,7 +124,7 @@ def solve(
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
-    if method != "auto" and (method not in _METHODS or method in _ROBUST):
+    if method != "auto" and method not in [name for name in _METHODS if name not in _ROBUST]:
         raise ValueError(f"method is {method!r}; expected 'auto' or one of {sorted(_METHODS.keys() - {*_ROBUST})}")
     if method != "auto":
         return _solver(method)(problem, tol=tol)

@@ -56,7 +56,7 @@ def test_citations_go_both_ways(store):
     citing = cited_by()
     for entry in discovery.entries().values():
         assert all(entry.id in citing[lemma] for lemma in entry.claim.lemmas)
-    assert citing[CYCLE] == ["munos2023:three_cycle_equilibrium"]
+    assert "munos2023:three_cycle_equilibrium" in citing[CYCLE]
     assert lemma_records(store)[CYCLE]["cited_by"] == citing[CYCLE]
 
 
