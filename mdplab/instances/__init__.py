@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.instances.blackjack import blackjack
 from mdplab.instances.chains import chain, chain_value, combination_lock, deep_sea, restart_chain, riverswim
 from mdplab.instances.grids import gridworld
 from mdplab.instances.hard import azar_hard, azar_hard_value, jao, two_point
@@ -53,6 +54,7 @@ from mdplab.models import MDP, RobustMDP
 NAMES: dict[str, Callable[..., MDP]] = {
     "azar_hard": azar_hard,
     "backlog_inventory": backlog_inventory,
+    "blackjack": blackjack,
     "capacity50": capacity50,
     "chain": chain,
     "chain10": chain10,

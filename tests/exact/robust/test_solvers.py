@@ -117,10 +117,16 @@ ZOO = {
     "inventory": lambda: instances.inventory50(gamma=0.9),
     "perishable": lambda: instances.perishable50(gamma=0.9),
     "cliff": lambda: instances.cliff_walking(gamma=0.9),
+    "swim": lambda: instances.riverswim(gamma=0.9),
+    "backlog": lambda: instances.backlog_inventory(gamma=0.9),
+    "blackjack": lambda: instances.blackjack(gamma=0.9),
+    "taxi": lambda: instances.taxi(gamma=0.9),
 }
+# Hundreds of states, each with a program over all of them: minutes.
+LARGE = ("blackjack", "taxi")
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.full] * (name in LARGE)) for name in ZOO])
 def test_solvers_agree_on_the_zoo(name):
     mdp = ZOO[name]()
     # Half of 1e-8 each; RiverSwim's values, of size 1e5, are rounded at 1e-11, and ten times that after a solve.
