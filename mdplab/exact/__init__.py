@@ -6,10 +6,12 @@ from mdplab.exact.batch import BatchSolution, solve_batch
 from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
+from mdplab.exact.evar import evar_dp
 from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
+from mdplab.exact.risk import entropic_risk_dp, nested_cvar
 from mdplab.exact.robust import (
     partial_policy_iteration,
     residual_conditioned_policy_iteration,
@@ -29,12 +31,15 @@ __all__ = [
     "average_reward",
     "backward_induction",
     "constrained_mdp",
+    "entropic_risk_dp",
+    "evar_dp",
     "gauss_seidel",
     "inexact_policy_iteration",
     "linear_programming",
     "logit_equilibrium",
     "markov_exploitability",
     "modified_policy_iteration",
+    "nested_cvar",
     "occupancy_measure",
     "partial_policy_iteration",
     "policy_evaluation",
