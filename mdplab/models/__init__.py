@@ -1,6 +1,31 @@
 """Frozen problem types, and what a solver returns."""
 
 from mdplab.models.constrained import ConstrainedMDP
+from mdplab.models.distribution import (
+    FiniteLaw,
+    cramer,
+    cvar,
+    entropic_risk,
+    evar,
+    kolmogorov,
+    mean_variance,
+    ocvar,
+    project_categorical,
+    project_quantile,
+    wasserstein,
+)
+from mdplab.models.functionals import (
+    CVaR,
+    EntropicRisk,
+    EVaR,
+    Functional,
+    Guarantee,
+    NestedCVaR,
+    OCVaR,
+    can_optimise,
+    functional,
+    parse_objective,
+)
 from mdplab.models.games import MatrixGame, PreferenceGame
 from mdplab.models.markov_game import MarkovGame
 from mdplab.models.mdp import MDP
@@ -9,6 +34,7 @@ from mdplab.models.robust import RobustMDP
 from mdplab.models.small_gain import SmallGainCertificate
 from mdplab.models.smooth_games import Ball, Box, QuadraticGame, SmoothGame
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
+from mdplab.models.stock import Outcomes, StockMDP
 from mdplab.models.uncertainty import (
     BurgBall,
     Chi2Ball,
@@ -36,11 +62,17 @@ __all__ = [
     "Ball",
     "Box",
     "BurgBall",
+    "CVaR",
     "CVaRSet",
     "Certificate",
     "Chi2Ball",
     "ConstrainedMDP",
     "Contamination",
+    "EVaR",
+    "EntropicRisk",
+    "FiniteLaw",
+    "Functional",
+    "Guarantee",
     "IntervalSet",
     "KLBall",
     "L1Ball",
@@ -49,7 +81,10 @@ __all__ = [
     "MarkovGame",
     "MatrixGame",
     "ModelSet",
+    "NestedCVaR",
     "NoiseSet",
+    "OCVaR",
+    "Outcomes",
     "PolymatrixGame",
     "PreferenceGame",
     "QuadraticGame",
@@ -61,12 +96,26 @@ __all__ = [
     "SoftTV",
     "Solution",
     "SolverFailure",
+    "StockMDP",
     "TVBall",
     "Trace",
     "UncertaintySet",
     "WassersteinBall",
     "WeightedL1Ball",
+    "can_optimise",
     "check_distribution",
+    "cramer",
+    "cvar",
+    "entropic_risk",
+    "evar",
     "frozen_array",
     "frozen_mapping",
+    "functional",
+    "kolmogorov",
+    "mean_variance",
+    "ocvar",
+    "parse_objective",
+    "project_categorical",
+    "project_quantile",
+    "wasserstein",
 ]
