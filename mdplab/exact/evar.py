@@ -2,8 +2,8 @@
 
     EVaR_al(X) = sup_{b > 0} h(b),    h(b) = ERM_b(X) - L / b,    L = log(1 / al),
 
-so that the best policy has `sup_b h*(b)`, `h*(b) = ERM*_b - L / b` with the entropic optimum of `mdplab.exact.risk`. The
-sup need not be attained (it is the essential infimum if the worst atom has mass al or more, and the mean at al = 1)
+so that the best policy has `sup_b h*(b)`, `h*(b) = ERM*_b - L / b` with the entropic optimum of `mdplab.exact.risk`.
+The sup need not be attained (it is the essential infimum if the worst atom has mass al or more, and the mean at al = 1)
 and h* has local maxima where the policy changes; hence bounds over cells that cover all b > 0:
 
     (0, b_1]        mean* - L / b_1,                                                  as ERM_b <= mean;
@@ -11,16 +11,17 @@ and h* has local maxima where the policy changes; hence bounds over cells that c
                     max(h*(b_1), h*(b_2)) + R^2 (b_2 - b_1)^2 / (32 b_1);
     [b_K, oo)       ERM*_{b_K}.
 
-The second bound of a cell: `K(b) = b ERM_b` has `K'' >= -R^2 / 4` for returns of spread R (minus a variance), so it is at
-most its chord plus `R^2 (b_2 - b_1)^2 / 32`, and (chord - L) / b is monotone. Its error is of second order, so that
+The second bound of a cell: `K(b) = b ERM_b` has `K'' >= -R^2 / 4` for returns of spread R (minus a variance), so it is
+at most its chord plus `R^2 (b_2 - b_1)^2 / 32`, and (chord - L) / b is monotone. Its error is of second order, so that
 cells need not be narrow near the best b, and their number grows like the logarithm of 1 / tol.
 
 Certificate of kind `"evar"`, with the conventions of kind `"entropic"`:
 
-    level; start (S,); betas (K,), increasing, above 0; stage_ptr (K + 1,), from 0: rows stage_ptr[k] to stage_ptr[k + 1]
-    of `hi` (n, S) are the upper stage values of betas[k]; best in [0, K), lo (T + 1, S): lower stage values of
-    betas[best] for the solution's policy; infinite horizon: mean_lo, mean_hi (S,); over a horizon H: mean_hi (H + 1,
-    S), mean_hi[H] >= 0, mean_hi[t] >= T mean_hi[t + 1].
+    level; start (S,), a distribution, read divided by its sum; betas (K,), increasing, above 0; stage_ptr (K + 1,),
+    from 0: rows stage_ptr[k] to stage_ptr[k + 1] of `hi` (n, S) are the upper stage values of betas[k]; best in
+    [0, K), lo (T + 1, S): lower stage values of betas[best] for the solution's policy; infinite horizon: mean_lo,
+    mean_hi (S,); over a horizon H: mean_hi (H + 1, S), mean_hi[H] >= 0, mean_hi[t] >= T mean_hi[t + 1], and
+    `mean_hi` below stands for its first row.
 
 Each block satisfies the conditions of kind `"entropic"`. With `ERM_b(start, x) = -(1/b) log sum start exp(-b x)`, the
 policy has at least `ERM_b(start, lo[0]) - L / b` at b = betas[best], and no policy more than the largest bound of a
@@ -83,8 +84,8 @@ def evar_dp(
 
     Notes
     -----
-    `ess inf <= EVaR <= CVaR <= mean` at the same level. Where the level is just the mass of the worst outcome, h* is flat
-    over all large b and takes many cells: ask for a larger `tol`, or move the level by a hair.
+    `ess inf <= EVaR <= CVaR <= mean` at the same level. Where the level is just the mass of the worst outcome, h* is
+    flat over all large b and takes many cells: ask for a larger `tol`, or move the level by a hair.
 
     Source
     ------
@@ -100,7 +101,10 @@ def evar_dp(
     started = time.perf_counter()
     level, tol = checked_level("level", level), checked_tol(tol)
     problem = StagedRisk(mdp, horizon, tol, "evar_dp")
-    bracket = _Bracket(problem, level, _weights(mdp, start), tol)
+    data = dict(problem.tail_data)
+    if problem.H is not None:
+        data["mean_hi"] = problem.solve(0.0, tol).hi
+    bracket = _Bracket(problem, level, _weights(mdp, start), np.atleast_2d(data["mean_hi"])[0], tol)
     upper = bracket.refine(max_cells)
     best = max(bracket.points, key=lambda b: bracket.points[b].lower)
     point = bracket.points[best]
@@ -113,7 +117,7 @@ def evar_dp(
         )
     betas = sorted(bracket.points)
     blocks = [bracket.points[b].stages.hi for b in betas]
-    data = {
+    data |= {
         "level": level,
         "start": bracket.start,
         "betas": np.array(betas),
@@ -121,7 +125,6 @@ def evar_dp(
         "hi": np.concatenate(blocks),
         "best": betas.index(best),
         "lo": point.stages.lo,
-        **problem.tail_data,
     }
     residuals = {"rounding": point.stages.rounding, "tail": point.stages.tail}
     extras = {"beta": best, "frontier": np.array([[b, bracket.points[b].lower] for b in betas])}
@@ -146,10 +149,10 @@ class _Point:
 class _Bracket:
     """Cells that cover all risk aversions, split where their upper bound is largest."""
 
-    def __init__(self, problem: StagedRisk, level: float, start: np.ndarray, tol: float) -> None:
+    def __init__(self, problem: StagedRisk, level: float, start: np.ndarray, mean: np.ndarray, tol: float) -> None:
         self.problem, self.start, self.tol = problem, start, tol
         self.R, self.L = problem.R, math.log(1 / level)
-        self.mean = float(start @ problem.mean_hi) / float(start.sum())
+        self.mean = float(start @ mean) / float(start.sum())
         self.points: dict[float, _Point] = {}
         if self.R == 0:
             # The return is sure: L / b is all that is lost.

@@ -187,11 +187,6 @@ class StagedRisk:
         else:
             self.tail_data = {}
 
-    @property
-    def mean_hi(self) -> np.ndarray:
-        """Upper bounds (S,) of the risk-neutral value from time 0."""
-        return self.tail_data["mean_hi"] if self.H is None else self.solve(0.0, 1.0).hi[0]
-
     def _neutral(self, tol: float) -> None:
         """Risk-neutral value and policy, and how far the true ones are off at most."""
         gamma = self.mdp.gamma
