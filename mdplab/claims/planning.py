@@ -112,7 +112,7 @@ def _run_pilots(
     scheduler: str | None,
     on_event: Callable[[Event], None],
 ) -> dict[str, str]:
-    """Compute and store what is missing; the message of the first failure by claim."""
+    """Compute and store what is missing; by claim, the message of the lowest replicate that failed."""
     pilots = {claim: _pilot(entry, profile) for claim, entry in chosen.items()}
     missing = [task for tasks in pilots.values() for task in tasks if store.get(task.key) is None]
     left = {claim: sum(task.claim == claim for task in missing) for claim in chosen}
@@ -122,7 +122,7 @@ def _run_pilots(
 
     for claim in chosen:
         on_event(event("plan", claim))
-    failures: dict[str, str] = {}
+    failures: dict[str, tuple[int, str]] = {}
 
     def started(task: Task) -> None:
         on_event(event("started", task.claim, arm=task.arm, replicate=task.replicate))
@@ -131,11 +131,13 @@ def _run_pilots(
         for task, outcome in computed:
             left[task.claim] -= 1
             if isinstance(outcome, Failure):
-                failures.setdefault(task.claim, outcome.message)
+                # Replicates end in any order, a plan reads the same every time.
+                said = task.replicate, outcome.message
+                failures[task.claim] = min(failures.get(task.claim, said), said)
             else:
                 store.put(task.key, task.claim, task.arm, task.replicate, profile, outcome)
             on_event(event("finished", task.claim, arm=task.arm, replicate=task.replicate))
-    return failures
+    return {claim: message for claim, (_, message) in failures.items()}
 
 
 def _seconds(outcomes: Sequence[Outcome]) -> float:
