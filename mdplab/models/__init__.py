@@ -29,8 +29,11 @@ from mdplab.models.functionals import (
 from mdplab.models.games import MatrixGame, PreferenceGame
 from mdplab.models.markov_game import MarkovGame
 from mdplab.models.mdp import MDP
+from mdplab.models.performative import PerformativeMDP, occupancy
 from mdplab.models.polymatrix import PolymatrixGame
+from mdplab.models.responses import LinearRewardResponse, MixedResponse, SoftmaxFollower, TanhResponse
 from mdplab.models.robust import RobustMDP
+from mdplab.models.sensitivity import Sensitivity, estimate_sensitivity, sensitivity_bounds
 from mdplab.models.small_gain import SmallGainCertificate
 from mdplab.models.smooth_games import Ball, Box, QuadraticGame, SmoothGame
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
@@ -77,27 +80,33 @@ __all__ = [
     "KLBall",
     "L1Ball",
     "L2Ball",
+    "LinearRewardResponse",
     "LinfBall",
     "MarkovGame",
     "MatrixGame",
+    "MixedResponse",
     "ModelSet",
     "NestedCVaR",
     "NoiseSet",
     "OCVaR",
     "Outcomes",
+    "PerformativeMDP",
     "PolymatrixGame",
     "PreferenceGame",
     "QuadraticGame",
     "RobustMDP",
+    "Sensitivity",
     "SmallGainCertificate",
     "SmoothGame",
     "SoftChi2",
     "SoftKL",
     "SoftTV",
+    "SoftmaxFollower",
     "Solution",
     "SolverFailure",
     "StockMDP",
     "TVBall",
+    "TanhResponse",
     "Trace",
     "UncertaintySet",
     "WassersteinBall",
@@ -107,15 +116,18 @@ __all__ = [
     "cramer",
     "cvar",
     "entropic_risk",
+    "estimate_sensitivity",
     "evar",
     "frozen_array",
     "frozen_mapping",
     "functional",
     "kolmogorov",
     "mean_variance",
+    "occupancy",
     "ocvar",
     "parse_objective",
     "project_categorical",
     "project_quantile",
+    "sensitivity_bounds",
     "wasserstein",
 ]
