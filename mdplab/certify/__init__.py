@@ -106,6 +106,11 @@ policy-statistic
     result is such a pair.
 entropic, evar
     An MDP, or a StockMDP for its outcomes; formats in `mdplab.certify.risk`.
+linear, linear-evaluation
+    A `LinearMDP` or `RobustLinearMDP`. `lo`, `hi` `(H + 1, S)`; `factors` `(H, d, S)` if robust, read as divided by their
+    sums and moved into their sets as in kind robust; `tau` and `reference` `(H, S, A)` if the policy is regularised:
+    `lo[H] <= 0 <= hi[H]`, `lo[h] <= T_pi lo[h + 1]`, and `T hi[h + 1] <= hi[h]` under the factors, `T_pi` for
+    linear-evaluation: see `mdplab.certify.linear`.
 logit-equilibrium
     A `PolymatrixGame`: see `mdplab.certify.polymatrix`; float level only.
 

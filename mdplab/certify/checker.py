@@ -8,16 +8,19 @@ import numpy as np
 from mdplab.certify import kinds, occupancy, robust, soft
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
+from mdplab.certify.linear import check_linear
 from mdplab.certify.markov_games import check_markov_game
 from mdplab.certify.polymatrix import check_logit
 from mdplab.certify.report import CheckReport, Refused
 from mdplab.models import (
     MDP,
     ConstrainedMDP,
+    LinearMDP,
     MarkovGame,
     MatrixGame,
     PolymatrixGame,
     PreferenceGame,
+    RobustLinearMDP,
     RobustMDP,
     Solution,
 )
@@ -60,7 +63,7 @@ def check(
         that. `"exact"`: rational arithmetic without any tolerance (for kind `"soft"` ball arithmetic, which needs
         python-flint).
     tau, reference
-        For kind `"soft"`: the temperature and the reference `(S, A)` that the certificate must be about. Without them
+        For kind `"soft"` and linear problems: the temperature and the reference that the certificate must be about. Without them
         they are taken from the certificate, and `speaks_about` says so.
 
     Returns
@@ -100,6 +103,8 @@ def check(
         return check_markov_game(problem, solution, level=level)
     if isinstance(problem, PolymatrixGame):
         return check_logit(problem, solution, level=level)
+    if isinstance(problem, LinearMDP | RobustLinearMDP):
+        return check_linear(problem, solution, level=level, tau=tau, reference=reference)
     if not isinstance(problem, MDP | ConstrainedMDP | RobustMDP):
         expected = "an MDP, a ConstrainedMDP, a RobustMDP, a MarkovGame, a matrix game or a PolymatrixGame"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")

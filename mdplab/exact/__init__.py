@@ -7,6 +7,7 @@ from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
 from mdplab.exact.evar import evar_dp
+from mdplab.exact.linear import linear_backward_induction, linear_policy_evaluation
 from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
@@ -35,6 +36,8 @@ __all__ = [
     "evar_dp",
     "gauss_seidel",
     "inexact_policy_iteration",
+    "linear_backward_induction",
+    "linear_policy_evaluation",
     "linear_programming",
     "logit_equilibrium",
     "markov_exploitability",

@@ -19,10 +19,12 @@ from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
 from mdplab.models import (
     MDP,
     ConstrainedMDP,
+    LinearMDP,
     MarkovGame,
     MatrixGame,
     PolymatrixGame,
     PreferenceGame,
+    RobustLinearMDP,
     RobustMDP,
     Solution,
     SolverFailure,
@@ -44,6 +46,7 @@ _METHODS = {
     "logit_equilibrium": "mdplab.exact.logit_equilibrium",
     "strategy_iteration": "mdplab.exact.markov_games",
     "shapley_value_iteration": "mdplab.exact.markov_games",
+    "linear_backward_induction": "mdplab.exact.linear",
 }
 _ROBUST = (
     "residual_conditioned_policy_iteration",
@@ -59,6 +62,8 @@ _OTHERS = {
     PreferenceGame: (("nash_equilibrium",), "the solver of a PreferenceGame"),
     MatrixGame: (("nash_equilibrium",), "the solver of a MatrixGame"),
     PolymatrixGame: (("logit_equilibrium",), "the solver of a PolymatrixGame"),
+    LinearMDP: (("linear_backward_induction",), "the problem is linear over a finite horizon"),
+    RobustLinearMDP: (("linear_backward_induction",), "one inner problem for each factor and stage"),
     MarkovGame: (("strategy_iteration", "shapley_value_iteration"), "few backups, each a linear program"),
 }
 _CRITERIA = ("auto", "discounted", "finite-horizon", "total", "average")
@@ -80,7 +85,8 @@ def solve(
     ----------
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
-        `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`.
+        `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`; a `LinearMDP`
+        or a `RobustLinearMDP`.
     tol
         Certified error, `> 0`.
     method

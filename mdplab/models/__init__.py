@@ -27,6 +27,7 @@ from mdplab.models.functionals import (
     parse_objective,
 )
 from mdplab.models.games import MatrixGame, PreferenceGame
+from mdplab.models.linear import LinearMDP, OfflineData, RobustLinearMDP
 from mdplab.models.markov_game import MarkovGame
 from mdplab.models.mdp import MDP
 from mdplab.models.performative import PerformativeMDP, occupancy
@@ -80,6 +81,7 @@ __all__ = [
     "KLBall",
     "L1Ball",
     "L2Ball",
+    "LinearMDP",
     "LinearRewardResponse",
     "LinfBall",
     "MarkovGame",
@@ -89,11 +91,13 @@ __all__ = [
     "NestedCVaR",
     "NoiseSet",
     "OCVaR",
+    "OfflineData",
     "Outcomes",
     "PerformativeMDP",
     "PolymatrixGame",
     "PreferenceGame",
     "QuadraticGame",
+    "RobustLinearMDP",
     "RobustMDP",
     "Sensitivity",
     "SmallGainCertificate",
