@@ -1,7 +1,7 @@
 """Generators and published problems, each with its source and, where known, its exact value.
 
-`NAMES` maps a name to its function, `ROBUST_NAMES` does so for robust problems; `build` calls one by name, with small
-default sizes for those that need any.
+`NAMES` maps a name to its function, `ROBUST_NAMES` and `STOCK_NAMES` do so for robust and for stock problems; `build`
+calls one by name, with small default sizes for those that need any.
 """
 
 import difflib
@@ -38,6 +38,18 @@ from mdplab.instances.robust_suite import (
     perishable50,
     toy_ring,
 )
+from mdplab.instances.stock_grids import (
+    chow_gap,
+    constraint_grid,
+    cvar_suboptimal_pair,
+    generate_returns_grid,
+    halving_grid,
+    ocvar_randomisation,
+    random_stock,
+    risk_averse_grid,
+    risk_seeking_grid,
+    risky_gridworld,
+)
 from mdplab.instances.textbook import (
     forest_management,
     forest_value,
@@ -49,7 +61,7 @@ from mdplab.instances.textbook import (
     two_state_value,
 )
 from mdplab.instances.toytext import cliff_walking, frozen_lake, taxi
-from mdplab.models import MDP, RobustMDP
+from mdplab.models import MDP, RobustMDP, StockMDP
 
 NAMES: dict[str, Callable[..., MDP]] = {
     "azar_hard": azar_hard,
@@ -93,10 +105,23 @@ ROBUST_NAMES: dict[str, Callable[..., RobustMDP]] = {
     "van_der_wal": van_der_wal,
     "windy_walk": windy_walk,
 }
+STOCK_NAMES: dict[str, Callable[..., StockMDP]] = {
+    "chow_gap": chow_gap,
+    "constraint_grid": constraint_grid,
+    "cvar_suboptimal_pair": cvar_suboptimal_pair,
+    "generate_returns_grid": generate_returns_grid,
+    "halving_grid": halving_grid,
+    "ocvar_randomisation": ocvar_randomisation,
+    "random_stock": random_stock,
+    "risk_averse_grid": risk_averse_grid,
+    "risk_seeking_grid": risk_seeking_grid,
+    "risky_gridworld": risky_gridworld,
+}
 # Arguments for functions that do not run without any; functions that draw need rng besides.
 EXAMPLES: dict[str, Mapping[str, Any]] = {
     "garnet": {"S": 20, "A": 4, "b": 3, "gamma": 0.9},
     "gridworld": {"rows": 4, "cols": 5, "gamma": 0.9, "slip": 0.25, "walls": ((1, 1), (2, 3))},
+    "random_stock": {"seed": 0},
 }
 
 _RANDOM = {"garnet", "drpg_garnet"}
@@ -105,9 +130,11 @@ __all__ = [
     "EXAMPLES",
     "NAMES",
     "ROBUST_NAMES",
+    "STOCK_NAMES",
     "build",
     *NAMES,
     *ROBUST_NAMES,
+    *STOCK_NAMES,
     "chain_value",
     "forest_value",
     "azar_hard_value",
@@ -116,13 +143,13 @@ __all__ = [
 ]
 
 
-def build(name: str, *, rng: np.random.Generator | None = None, **arguments: Any) -> MDP | RobustMDP:
+def build(name: str, *, rng: np.random.Generator | None = None, **arguments: Any) -> MDP | RobustMDP | StockMDP:
     """The instance of that name.
 
     Parameters
     ----------
     name : str
-        A key of `NAMES` or of `ROBUST_NAMES`.
+        A key of `NAMES`, `ROBUST_NAMES` or `STOCK_NAMES`.
     rng : numpy.random.Generator, optional
         Needed by random families, ignored by others.
     **arguments
@@ -138,7 +165,7 @@ def build(name: str, *, rng: np.random.Generator | None = None, **arguments: Any
     >>> build("riverswim", S=8)
     MDP(S=8, A=2, transitions=30, gamma=0.99)
     """
-    every = NAMES | ROBUST_NAMES
+    every = NAMES | ROBUST_NAMES | STOCK_NAMES
     if name not in every:
         near = difflib.get_close_matches(name, every, n=3, cutoff=0.4)
         raise ValueError(
