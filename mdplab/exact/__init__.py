@@ -5,6 +5,13 @@ from mdplab.exact.backward_induction import backward_induction
 from mdplab.exact.batch import BatchSolution, solve_batch
 from mdplab.exact.constrained import constrained_mdp
 from mdplab.exact.discounted import gauss_seidel, modified_policy_iteration, value_iteration
+from mdplab.exact.distributional import (
+    categorical_control,
+    categorical_evaluation,
+    quantile_control,
+    quantile_evaluation,
+    return_laws,
+)
 from mdplab.exact.evaluation import occupancy_measure, policy_evaluation, q_values
 from mdplab.exact.evar import evar_dp
 from mdplab.exact.linear import linear_backward_induction, linear_policy_evaluation
@@ -31,6 +38,8 @@ __all__ = [
     "SolverFailure",
     "average_reward",
     "backward_induction",
+    "categorical_control",
+    "categorical_evaluation",
     "constrained_mdp",
     "entropic_risk_dp",
     "evar_dp",
@@ -48,7 +57,10 @@ __all__ = [
     "policy_evaluation",
     "policy_iteration",
     "q_values",
+    "quantile_control",
+    "quantile_evaluation",
     "residual_conditioned_policy_iteration",
+    "return_laws",
     "robust_modified_policy_iteration",
     "robust_policy_evaluation",
     "robust_policy_iteration",

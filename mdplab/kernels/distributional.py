@@ -177,7 +177,7 @@ def _sort_runs(x, w, y, v, ends, runs):
 
 @kernel
 def quantile_sweep(ptr, next_state, reward, prob, gamma, theta, out_theta):
-    """out_theta (S, m) = quantiles at (2 i + 1) / (2 m) of the law of r + gamma theta(next state), theta (S, m) sorted."""
+    """out_theta (S, m) = quantiles at (2 i + 1) / (2 m) of the law of r + gamma theta(next state); rows are sorted."""
     S, m = out_theta.shape
     most = 0
     for s in range(S):

@@ -35,8 +35,8 @@ def model_and_outcomes(problem: Any, outcomes: Outcomes | None, name: str) -> tu
 class Chain:
     """Transitions of state s are `ptr[s]:ptr[s + 1]`, by increasing reward, without duplicates; read-only arrays.
 
-    `prob` is read as probabilities: divided by the sum of its state; `defect` is by how much such a sum was off 1. A
-    terminal state stays, with reward 0.
+    Rows of the model and of the policy are read as probabilities, divided by their sums. A terminal state stays, with
+    reward 0.
     """
 
     ptr: np.ndarray
@@ -44,7 +44,7 @@ class Chain:
     reward: np.ndarray
     prob: np.ndarray
     gamma: float
-    defect: float
+    A: int
 
     @classmethod
     def of(cls, mdp: MDP, outcomes: Outcomes, policy: np.ndarray) -> "Chain":
@@ -54,7 +54,8 @@ class Chain:
             rows, weights = np.arange(S) * A + policy, np.ones(S)
         else:
             rows = np.flatnonzero(policy.ravel() > 0)
-            weights = policy.ravel()[rows]
+            weights = (policy / policy.sum(axis=1, keepdims=True)).ravel()[rows]
+        weights = weights / np.bincount(outcomes.row_of(), outcomes.prob, minlength=S * A)[rows]
         keep = ~mdp.terminal[rows // A]
         rows, weights = rows[keep], weights[keep]
         first, sizes = outcomes.indptr[rows], outcomes.indptr[rows + 1] - outcomes.indptr[rows]
@@ -70,11 +71,9 @@ class Chain:
         new = np.append(True, (np.diff(state) != 0) | (np.diff(reward) != 0) | (np.diff(to) != 0))
         starts = np.flatnonzero(new)
         state, to, reward, prob = state[starts], to[starts], reward[starts], np.add.reduceat(prob, starts)
-        sums = np.bincount(state, prob, minlength=S)
-        prob = prob / sums[state]
         ptr = np.append(0, np.cumsum(np.bincount(state, minlength=S)))
         freeze(ptr, to, reward, prob)
-        return cls(ptr, to, reward, prob, mdp.gamma, float(np.abs(sums - 1).max()))
+        return cls(ptr, to, reward, prob, mdp.gamma, A)
 
     @property
     def S(self) -> int:

@@ -15,7 +15,7 @@ from mdplab.models import MDP, Outcomes, Solution, SolverFailure, StockMDP
 
 Representation = Categorical | Quantile
 # Sweeps between two looks at how far they still move.
-_LOOK = 8
+LOOK = 8
 
 
 def categorical_evaluation(
@@ -152,13 +152,13 @@ def fixed_point(
     while True:
         lost = kind.sweep(chain, eta, other)
         eta, other, count = other, eta, count + 1
-        if count % _LOOK == 1 or gamma == 0:
+        if count % LOOK == 1 or gamma == 0:
             left = kind.distance(eta, other) * gamma / (1 - gamma)
             if left <= tol:
                 return eta, count, lost, left
             if most == np.inf:
                 # As many as the contraction needs, and the looks' own spacing; then rounding holds it up.
-                most = count + math.log(tol / left) / math.log(gamma) + 4 * _LOOK
+                most = count + math.log(tol / left) / math.log(gamma) + 4 * LOOK
             if count > most:
                 raise SolverFailure(f"{method}: {count} sweeps left {left:.2g} to the fixed point; tol={tol:g}")
 
@@ -181,32 +181,36 @@ def stationary_solution(
     certificate = stationary_certificate(chain, laws)
     extras = {"laws": laws.finite_laws(), "error_bounds": bounds, "lost_mass": lost}
     seconds = time.perf_counter() - begin
-    return Solution(kind.means(eta), pi, certificate, method, count, seconds, extras=extras)
+    return Solution(laws.means(), pi, certificate, method, count, seconds, extras=extras)
 
 
 def over_stages(kind: Representation, chains: list[Chain], pi: np.ndarray, method: str, begin: float) -> Solution:
     """Backups from the end, one a stage."""
-    etas = [kind.start(np.zeros(chains[0].S))]
-    lost = 0.0
+    etas, lost = [kind.start(np.zeros(chains[0].S))], 0.0
     for chain in reversed(chains):
         out = np.empty_like(etas[0])
         lost = max(lost, kind.sweep(chain, etas[0], out))
         etas.insert(0, out)
-    if kind.name == "categorical" and not kind.z[0] <= 0 <= kind.z[-1]:
-        lost = 1.0
     return staged_solution(kind, chains, pi, etas, lost, method, begin)
 
 
 def staged_solution(
-    kind: Representation, chains: list[Chain], pi: np.ndarray, etas: list, lost: float, method: str, begin: float
+    kind: Representation,
+    chains: list[Chain],
+    pi: np.ndarray,
+    etas: list[np.ndarray],
+    lost: float,
+    method: str,
+    begin: float,
+    more: dict | None = None,
 ) -> Solution:
-    """The answer for laws of every stage; refuses a grid that loses mass."""
-    bounds = _bounds(kind, chains, len(chains), lost)
+    """The answer for laws of every stage; refuses a grid that loses mass, all of it where the end itself is off it."""
+    lost = max(lost, 0.0 if kind.holds(0.0) else 1.0)
+    bounds = _bounds(kind, chains, len(chains), lost) | (more or {})
     stages = [kind.laws(eta) for eta in etas]
     certificate = staged_certificate(chains, stages)
-    laws = tuple(laws.finite_laws() for laws in stages)
-    extras = {"laws": laws, "error_bounds": bounds, "lost_mass": lost}
-    value, seconds = np.stack([kind.means(eta) for eta in etas]), time.perf_counter() - begin
+    extras = {"laws": tuple(one.finite_laws() for one in stages), "error_bounds": bounds, "lost_mass": lost}
+    value, seconds = np.stack([one.means() for one in stages]), time.perf_counter() - begin
     return Solution(value, pi, certificate, method, len(chains), seconds, extras=extras)
 
 

@@ -5,7 +5,6 @@ states is at most sup w_1(T eta', eta') / (1 - gamma), and over a horizon the re
 discounted.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,6 @@ from mdplab.exact.distributional.chain import Chain
 from mdplab.exact.operator import UNIT, freeze
 from mdplab.kernels.distributional import push_forward, wasserstein_1
 from mdplab.models import Certificate, FiniteLaw
-
-# Roundings are allowed for once here and three times for a referee's own arithmetic.
-_ALLOWANCES = 4
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -86,8 +82,8 @@ class Pusher:
 def residual(chain: Chain, source: Laws, target: Laws) -> tuple[float, float]:
     """sup over states of w_1(T source, target) with rounding allowed for, and the allowance.
 
-    An atom is off by two roundings, a cumulative mass of n atoms by n + 4 of 1. A sum of probabilities that was not 1
-    is allowed for as well: a referee may read the row as stored.
+    Of n atoms each is off by two roundings of its size, a cumulative mass by n + A + 8 of 1, ours as well as a
+    referee's, and the integral of a referee by n + 64 of itself; twice that much is allowed for.
     """
     pusher, worst, allowed = Pusher(chain), 0.0, 0.0
     for s, size in enumerate(pusher.sizes(source)):
@@ -95,31 +91,37 @@ def residual(chain: Chain, source: Laws, target: Laws) -> tuple[float, float]:
         y, q = target.at(s)
         extent = max(x[-1], y[-1]) - min(x[0], y[0])
         largest = max(abs(x[0]), abs(x[-1]), abs(y[0]), abs(y[-1]), np.abs(chain.reward).max())
-        slack = _ALLOWANCES * ((size + len(y) + 8) * UNIT * (extent + largest) + 2 * chain.defect * (extent + largest))
+        slack = (4 * (size + len(y) + chain.A) + 160) * UNIT * (extent + largest)
         worst = max(worst, wasserstein_1(x, p, y, q) + slack)
         allowed = max(allowed, slack)
     return worst, allowed
 
 
+def mean_slack(laws: Laws) -> float:
+    """How far rounding may put the mean that we return and the one that a referee computes."""
+    return 4 * (float(np.diff(laws.ptr).max()) + 16) * UNIT * float(np.abs(laws.x).max())
+
+
 def stationary_certificate(chain: Chain, laws: Laws) -> Certificate:
     """Kind `"return-laws"`: the gap bounds sup w_1 to the law of the return, and so the error of every mean."""
     worst, allowed = residual(chain, laws, laws)
-    gap = worst / (1 - chain.gamma * (1 + chain.defect)) * (1 + 16 * UNIT)
+    gap = (worst / (1 - chain.gamma) + mean_slack(laws)) * (1 + 16 * UNIT)
     data = {"indptr": laws.ptr, "x": laws.x, "p": laws.p}
     return Certificate("return-laws", float(gap), {"w1_residual": worst, "rounding": allowed}, data)
 
 
 def staged_certificate(chains: Sequence[Chain], stages: Sequence[Laws]) -> Certificate:
     """Kind `"return-laws"` over a horizon: laws of stage t and state s are number t S + s; stage H is the end."""
-    end = Laws.diracs(np.zeros(stages[-1].S))
-    width = max(wasserstein_1(*end.at(s), *stages[-1].at(s)) for s in range(end.S))
-    widest, worst, rounding = width, width, 0.0
+    end = stages[-1]
+    # From the law of 0 to any other w_1 is the mean size.
+    width = float(np.add.reduceat(end.p * np.abs(end.x), end.ptr[:-1]).max()) * (1 + 4 * (len(end.x) + 16) * UNIT)
+    widest, worst, rounding = width + mean_slack(end), width, 0.0
     for t in range(len(chains) - 1, -1, -1):
         one, allowed = residual(chains[t], stages[t + 1], stages[t])
-        width = (one + chains[t].gamma * (1 + chains[t].defect) * width) * (1 + 16 * UNIT)
-        widest, worst, rounding = max(widest, width), max(worst, one), max(rounding, allowed)
+        width = (one + chains[t].gamma * width) * (1 + 16 * UNIT)
+        widest, worst, rounding = max(widest, width + mean_slack(stages[t])), max(worst, one), max(rounding, allowed)
     sizes = np.concatenate([np.diff(laws.ptr) for laws in stages])
-    data = {"indptr": np.append(0, np.cumsum(sizes)), "horizon": len(chains)}
+    data = {"indptr": np.append(0, np.cumsum(sizes))}
     data |= {"x": np.concatenate([laws.x for laws in stages]), "p": np.concatenate([laws.p for laws in stages])}
-    gap = math.nextafter(widest, math.inf)
+    gap = float(widest * (1 + 16 * UNIT))
     return Certificate("return-laws", gap, {"w1_residual": worst, "rounding": rounding}, data)

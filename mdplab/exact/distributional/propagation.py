@@ -14,6 +14,8 @@ from mdplab.models import MDP, Outcomes, Solution, SolverFailure, StockMDP
 
 # Atoms nearer than this times (1 + the largest) are one atom over a horizon.
 _MERGE = 1e-9
+# A contraction this strong leaves nothing of the start.
+_GONE = 1e-17
 
 
 def return_laws(
@@ -126,8 +128,7 @@ def _stationary(mdp, outcomes, policy, merge, max_atoms, tol, begin) -> Solution
     # Merging within a width moves a law by half of it at most, by a quarter of it where atoms are spread evenly.
     least = (1 - gamma) * tol if merge is None else merge * size
     laws, step, bound, n = Laws.diracs(chain.mean), reach, reach, 0
-    # Until gamma^n is below any tolerance in double precision; a policy that rounding holds up ends there.
-    most = 2 + math.ceil(math.log(UNDER) / math.log(gamma)) if gamma > 0 else 2
+    most = 2 + math.ceil(math.log(_GONE) / math.log(gamma)) if gamma > 0 else 2
     while n < most:
         new, moved = _backup(chain, laws, max(least, 0.25 * (1 - gamma) * step), False, max_atoms)
         step, laws, n = new.distance(laws), new, n + 1
@@ -146,10 +147,6 @@ def _stationary(mdp, outcomes, policy, merge, max_atoms, tol, begin) -> Solution
         f"return_laws: an error of {gap:.2g} after {n} sweeps, merging atoms within {least:.2g}; tol={tol:g}. "
         "A smaller merge or a larger tol may do"
     )
-
-
-# A contraction this strong leaves nothing of the start.
-UNDER = 1e-17
 
 
 def _backup(chain: Chain, laws: Laws, merge: float, relative: bool, max_atoms: int) -> tuple[Laws, float]:

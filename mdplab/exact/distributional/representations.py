@@ -35,6 +35,10 @@ class Categorical:
         """Point masses at v (S,), projected."""
         return np.stack([project_categorical([x], [1.0], self.z, clip=True) for x in v])
 
+    def holds(self, x: float) -> bool:
+        """True if x is on the grid's range."""
+        return bool(self.z[0] <= x <= self.z[-1])
+
     def sweep(self, chain: Chain, eta: np.ndarray, out: np.ndarray) -> float:
         """out = Pi T eta; returns the most mass of a state that was off the grid."""
         if self.even:
@@ -70,10 +74,8 @@ class Categorical:
         # Splitting widens the support by a cell a step at most: `depth` cells, discounted, on either side hold that.
         fits = [(lo - depth * dz, hi + depth * dz) for dz in [(hi - lo) / (cells - 2 * depth)] if cells > 2 * depth]
         if horizon is None:
-            fits.append(
-                (chains[0].reward_range[0] / (1 - chains[0].gamma),) * 1
-                + (chains[0].reward_range[1] / (1 - chains[0].gamma),)
-            )
+            low, high = chains[0].reward_range
+            fits.append((low * depth, high * depth))
         fits = [(a, b) for a, b in fits if b > a]
         if not fits:
             return text + f"; take more than {2 * depth + 1:.0f} atoms, or clip=True"
@@ -94,6 +96,10 @@ class Quantile:
     def start(self, v: np.ndarray) -> np.ndarray:
         """Point masses at v (S,)."""
         return np.repeat(v[:, None], self.m, axis=1)
+
+    def holds(self, x: float) -> bool:
+        """Every number is."""
+        return True
 
     def sweep(self, chain: Chain, theta: np.ndarray, out: np.ndarray) -> float:
         """out = Pi T theta; nothing is ever off the grid."""
