@@ -63,8 +63,8 @@ def check(
         that. `"exact"`: rational arithmetic without any tolerance (for kind `"soft"` ball arithmetic, which needs
         python-flint).
     tau, reference
-        For kind `"soft"` and linear problems: the temperature and the reference that the certificate must be about. Without them
-        they are taken from the certificate, and `speaks_about` says so.
+        For kind `"soft"` and linear problems: the temperature and the reference that the certificate must be about.
+        Without them they are taken from the certificate, and `speaks_about` says so.
 
     Returns
     -------

@@ -9,10 +9,10 @@ sets with their price,
     (T_pi v)_h = sum_a pi (q_h - tau log(pi / ref)).
 
 Proof. Each stage's operators are monotone in `v_{h+1}`, `T = max_pi T_pi` (Gibbs), and rows are read as
-distributions, divided by their sums. So `lo_H <= 0`, `lo_h <= T_pi lo_{h+1}` give `lo <= V^pi` by induction; and as one choice of nature's
-bounds its minimum from above, `hi_H >= 0`, `hi_h >= (T under these factors) hi_{h+1}` give `hi >= V*` (with `T_pi`
-in place of `T`: `hi >= V^pi`). Nature's factors are first moved into their sets, and minima bounded from below by weak
-duality, as for the robust kinds: see `mdplab.certify.robust_duals`.
+distributions, divided by their sums. So `lo_H <= 0`, `lo_h <= T_pi lo_{h+1}` give `lo <= V^pi` by induction; and as one
+choice of nature's bounds its minimum from above, `hi_H >= 0`, `hi_h >= (T under these factors) hi_{h+1}` give `hi >=
+V*` (with `T_pi` in place of `T`: `hi >= V^pi`). Nature's factors are first moved into their sets, and minima bounded
+from below by weak duality, as for the robust kinds: see `mdplab.certify.robust_duals`.
 """
 
 import time
