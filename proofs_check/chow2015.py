@@ -1,12 +1,18 @@
-"""Lemma on the decomposition of CVaR over steps (Chow et al. 2015): a maximum inside it promises too much."""
+"""Lemmas on the decomposition of CVaR over steps (Chow et al. 2015): a maximum inside it promises too much, a line
+
+between two levels promises a little too much.
+"""
 
 from fractions import Fraction
 from itertools import product
 
+import sympy
+
 from proofs_check.checked import Checked
 
-# Arguments that make the statement false: a gamble that is never worth it, so that the maximum inside does no harm.
-FALSIFIED = {"maximum_inside": {"win": Fraction(-1)}}
+# Arguments that make each statement false: a gamble that is never worth it, so that the maximum inside does no harm; an
+# eighth in place of a quarter.
+FALSIFIED = {"maximum_inside": {"win": Fraction(-1)}, "interpolation": {"share": Fraction(1, 8)}}
 
 Law = dict[Fraction, Fraction]
 
@@ -51,4 +57,32 @@ def lemma_maximum_inside(win: Fraction = Fraction(2)) -> Checked:
         "Chow, Tamar, Mannor, Pavone 2015, value iteration on levels; instance derived",
         "all four policies by their laws; the decomposition itself holds for each of them",
         promised if sound else Fraction(0),
+    )
+
+
+def lemma_interpolation(share: Fraction = Fraction(1, 4)) -> Checked:
+    """A line over [0, w] is above a convex g of slopes in [m, M] by at most (M - m) w / 4, and by that for one kink.
+
+    At u w: g(u w) >= g(0) + m u w and g(u w) >= g(w) - M (1 - u) w, averaged with weights 1 - u and u, leave the line
+    at most (M - m) u (1 - u) w above; a single kink there has equality. What is left of the quarter is a square.
+    """
+    low, rise, w, u = sympy.symbols("m D w u", real=True)
+    g0, high = sympy.Symbol("g_0", real=True), low + rise
+    line = (1 - u) * g0 + u * (g0 + low * u * w + high * (1 - u) * w)
+    kink = g0 + low * u * w
+    above = sympy.expand(line - kink)
+    # The two lower bounds of g at u w, where g(w) is the value of the kinked function.
+    end = g0 + low * u * w + high * (1 - u) * w
+    mixed = (1 - u) * (g0 + low * u * w) + u * (end - high * (1 - u) * w)
+    left = (
+        sympy.Rational(share.numerator, share.denominator) * rise * w
+        - above
+        - rise * w * (u - sympy.Rational(1, 2)) ** 2
+    )
+    return Checked(
+        "IDENTITY",
+        "D w / 4 - (line - g)(u w) = D w (u - 1/2)^2 for g with slopes m, then m + D, and its kink at u w",
+        "derived, for the interpolation of Chow, Tamar, Mannor, Pavone 2015",
+        "expansion; plus the square of the defect of the two lower bounds, which meet at the kink",
+        sum(sympy.expand(defect) ** 2 for defect in (left, mixed - kink)),
     )

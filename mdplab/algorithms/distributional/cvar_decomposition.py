@@ -70,7 +70,7 @@ class TailRun:
             return _NOTHING
         to, reward, prob = self.outcomes.row(s, self.choice(t, s, level))
         shifted = [r + self.gamma * self.laws[t + 1][k].x for k, r in zip(to, reward, strict=True)]
-        shares = _split(shifted, [self.laws[t + 1][k].p for k in to], prob, level)
+        shares = worst_split(shifted, [self.laws[t + 1][k].p for k in to], prob, level)
         below = [self._followed(t + 1, int(k), y) for k, y in zip(to, shares, strict=True)]
         return _mixed(below, reward, prob, self.gamma)
 
@@ -248,18 +248,19 @@ def _larger(one: FiniteLaw, other: FiniteLaw) -> FiniteLaw:
     # Levels that differ by rounding alone would make intervals without a slope.
     grid = grid[np.append(np.diff(grid) > 1e-13, True)]
     grid[0] = 0.0
-    lead = _integral(one, grid) - _integral(other, grid)
+    lead = tail_integral(one, grid) - tail_integral(other, grid)
     left, right = lead[:-1], lead[1:]
     crossed = left * right < 0
     at = grid[:-1][crossed] + np.diff(grid)[crossed] * (left / np.where(crossed, left - right, 1.0))[crossed]
     grid = np.unique(np.concatenate([grid, at]))
     middle = (grid[:-1] + grid[1:]) / 2
-    ahead = _integral(one, middle) >= _integral(other, middle)
+    ahead = tail_integral(one, middle) >= tail_integral(other, middle)
     x = np.where(ahead, _slope(one, middle), _slope(other, middle))
     return FiniteLaw.of(x, np.diff(grid), merge=_MERGE)
 
 
-def _integral(law: FiniteLaw, y: np.ndarray) -> np.ndarray:
+def tail_integral(law: FiniteLaw, y: np.ndarray) -> np.ndarray:
+    """`y CVaR_y` of a law at levels y (...)."""
     return np.interp(y, np.append(0.0, np.cumsum(law.p)), np.append(0.0, np.cumsum(law.p * law.x)))
 
 
@@ -267,7 +268,7 @@ def _slope(law: FiniteLaw, y: np.ndarray) -> np.ndarray:
     return law.x[np.searchsorted(np.cumsum(law.p)[:-1], y)]
 
 
-def _split(atoms: list[np.ndarray], masses: list[np.ndarray], prob: np.ndarray, level: float) -> np.ndarray:
+def worst_split(atoms: list[np.ndarray], masses: list[np.ndarray], prob: np.ndarray, level: float) -> np.ndarray:
     """The adversary's levels y_t of the successors: what each has below the quantile of the mixture, and an equal share
 
     of what each has at it.
