@@ -111,6 +111,8 @@ linear, linear-evaluation
     sums and moved into their sets as in kind robust; `tau` and `reference` `(H, S, A)` if the policy is regularised:
     `lo[H] <= 0 <= hi[H]`, `lo[h] <= T_pi lo[h + 1]`, and `T hi[h + 1] <= hi[h]` under the factors, `T_pi` for
     linear-evaluation: see `mdplab.certify.linear`.
+regularized-occupancy, performative-stability
+    An MDP with `mu`, and a `PerformativeMDP`: see `mdplab.certify.performative`. The gap is one of occupancies.
 logit-equilibrium
     A `PolymatrixGame`: see `mdplab.certify.polymatrix`; float level only.
 

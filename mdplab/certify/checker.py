@@ -10,6 +10,7 @@ from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
 from mdplab.certify.linear import check_linear
 from mdplab.certify.markov_games import check_markov_game
+from mdplab.certify.performative import check_performative, regularized_occupancy
 from mdplab.certify.polymatrix import check_logit
 from mdplab.certify.report import CheckReport, Refused
 from mdplab.models import (
@@ -18,6 +19,7 @@ from mdplab.models import (
     LinearMDP,
     MarkovGame,
     MatrixGame,
+    PerformativeMDP,
     PolymatrixGame,
     PreferenceGame,
     RobustLinearMDP,
@@ -35,6 +37,7 @@ _KINDS = {
     "average": kinds.average,
     "soft": soft.soft,
     "occupancy": occupancy.occupancy,
+    "regularized-occupancy": regularized_occupancy,
     "robust": robust.robust,
     "robust-evaluation": robust.robust_evaluation,
 }
@@ -101,6 +104,8 @@ def check(
         return check_game(problem, solution, level=level)
     if isinstance(problem, MarkovGame):
         return check_markov_game(problem, solution, level=level)
+    if isinstance(problem, PerformativeMDP):
+        return check_performative(problem, solution, level=level)
     if isinstance(problem, PolymatrixGame):
         return check_logit(problem, solution, level=level)
     if isinstance(problem, LinearMDP | RobustLinearMDP):

@@ -21,6 +21,7 @@ from mdplab.models.functionals import (
     Functional,
     Guarantee,
     NestedCVaR,
+    Objective,
     OCVaR,
     can_optimise,
     functional,
@@ -34,7 +35,13 @@ from mdplab.models.performative import PerformativeMDP, occupancy
 from mdplab.models.polymatrix import PolymatrixGame
 from mdplab.models.responses import LinearRewardResponse, MixedResponse, SoftmaxFollower, TanhResponse
 from mdplab.models.robust import RobustMDP
-from mdplab.models.sensitivity import Sensitivity, estimate_sensitivity, sensitivity_bounds
+from mdplab.models.sensitivity import (
+    Contraction,
+    Sensitivity,
+    contraction_factor,
+    estimate_sensitivity,
+    sensitivity_bounds,
+)
 from mdplab.models.small_gain import SmallGainCertificate
 from mdplab.models.smooth_games import Ball, Box, QuadraticGame, SmoothGame
 from mdplab.models.solution import Certificate, Solution, SolverFailure, Trace, frozen_array, frozen_mapping
@@ -72,6 +79,7 @@ __all__ = [
     "Chi2Ball",
     "ConstrainedMDP",
     "Contamination",
+    "Contraction",
     "EVaR",
     "EntropicRisk",
     "FiniteLaw",
@@ -91,6 +99,7 @@ __all__ = [
     "NestedCVaR",
     "NoiseSet",
     "OCVaR",
+    "Objective",
     "OfflineData",
     "Outcomes",
     "PerformativeMDP",
@@ -117,6 +126,7 @@ __all__ = [
     "WeightedL1Ball",
     "can_optimise",
     "check_distribution",
+    "contraction_factor",
     "cramer",
     "cvar",
     "entropic_risk",

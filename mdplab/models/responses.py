@@ -122,6 +122,10 @@ class TanhResponse:
         """The environment of a policy (2, 2)."""
         return self.kernel(self.shift(policy[0, 0])), self.r
 
+    def reward_range(self, problem: PerformativeMDP) -> tuple[float, float]:
+        """Least and largest reward of any response."""
+        return float(self.r.min()), float(self.r.max())
+
     def sensitivity(self, problem: PerformativeMDP) -> Sensitivity:
         """`eps_r = 0`, `eps_p = sqrt 2 |c|_F amplitude steepness / visits`, visits the least of state 0."""
         least = self.b[:, 0:2] - self.amplitude * np.abs(self.c)
@@ -182,6 +186,11 @@ class SoftmaxFollower:
         """The environment of a policy (S, A)."""
         answer = self.follower(policy)
         return np.einsum("sb,sabt->sat", answer, self.T), np.einsum("sb,sab->sa", answer, self.R)
+
+    def reward_range(self, problem: PerformativeMDP) -> tuple[float, float]:
+        """Bounds of the rewards of any response: means of R, rounded outward."""
+        room = 1e-14 * float(np.abs(self.R).max())
+        return float(self.R.min()) - room, float(self.R.max()) + room
 
     def sensitivity(self, problem: PerformativeMDP) -> Sensitivity:
         """Product of Lipschitz constants state by state: occupancy to policy, to logits, to softmax, to P and r."""
