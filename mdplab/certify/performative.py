@@ -18,12 +18,13 @@ regularized-occupancy
     The value returned is h, within `value_gap` of the optimal value function of `r - lam d*`: `max_s |min_a sigma| /
     (1 - gamma)` from that of `r - lam d`, which is within `lam gap / (1 - gamma)` of it.
 performative-stability
-    For a `PerformativeMDP`: the same data; the MDP is the one that the policy of d meets, computed by the problem's
-    own response. The gap bounds `|d - F(d)|_2`, F one round of repeated optimisation: d reproduces itself up to the
-    gap. If `distance` is among the data and finite, also `|d - d_S|_2 <= distance` for any stable point d_S. For that
-    the referee derives q < 1, `contraction_factor` of `mdplab.models`, with `|F(d) - d_S| <= q |d^pi - d_S|`, `d^pi`
-    the occupancy of d's policy in what it meets; and `|d^pi - d| <= delta <= gap / 2`, so that it is enough to have
-    `distance >= gap (1 + q / 2) / (1 - q)`.
+    For a `PerformativeMDP`: `d`, the policy's occupancy, and `next`, `h`, `lam`, `exits`, `value_gap`, where (`next`,
+    `h`) are as above for the MDP that the policy of d meets, computed by the problem's own response. The gap is at
+    least that bound plus `|d - next|_2`, and so bounds `|d - F(d)|_2`, F one round of repeated optimisation: d
+    reproduces itself up to the gap. If `distance` is among the data and finite, also `|d - d_S|_2 <= distance` for any
+    stable point d_S. For that the referee derives q < 1, the `contraction_factor` of `mdplab.models`, with `|F(d) -
+    d_S| <= q |d^pi - d_S|`, `d^pi` the occupancy of d's policy in what it meets; and `|d^pi - d| <= delta(d)`, so that
+    it is enough to have `distance >= (gap + q delta) / (1 - q)`.
 
 The policy is d in proportion, any distribution where there is no flow. Float level: sums carry `gamma_n` allowances.
 Exact level: all but the response is rational.
@@ -44,10 +45,18 @@ from mdplab.models import MDP, PerformativeMDP, Solution, contraction_factor
 
 def regularized_occupancy(case: Case) -> float:
     """Derive the distance of the certificate's d from the optimum; it is at most the gap claimed."""
+    d = case.array("d", (case.mdp.S, case.mdp.A))
+    gap, _ = _distance(case, "d")
+    _policy_of_flow(case, d)
+    return case.claims_gap(_up(gap))
+
+
+def _distance(case: Case, name: str) -> tuple[Fraction, np.ndarray]:
+    """Bound of the distance of the array `name` from the optimum of the case's MDP, and the exits."""
     mdp = case.mdp
     if mdp.gamma >= 1 or mdp.horizon is not None or mdp.mu is None:
         raise Refused(f"kind {case.solution.certificate.kind!r} needs gamma below 1, no horizon, and mu")
-    d, h = case.array("d", (mdp.S, mdp.A)), case.array("h", (mdp.S,))
+    d, h = case.array(name, (mdp.S, mdp.A)), case.array("h", (mdp.S,))
     lam = case.number("lam")
     if not lam > 0:
         raise Refused(f"lam is {lam!r}, not positive")
@@ -57,25 +66,26 @@ def regularized_occupancy(case: Case) -> float:
         raise Refused(f"exits has shape {exits.shape} and dtype {exits.dtype}, expected ({mdp.S},) bool")
     if (exits & ~mdp.terminal).any():
         raise Refused(f"exits: state {int(np.argmax(exits & ~mdp.terminal))} is not terminal")
-    allowed = mdp.actions & ~exits[:, None]
-    require_sign("d >= 0", d < 0, d)
-    require_sign("d = 0 at exits and unavailable actions", (d != 0) & ~allowed, d)
+    _require_flow(name, d, mdp.actions & ~exits[:, None])
     require_sign("h = 0 at exits", (h != 0) & exits, h)
-    _policy_of_flow(case, d)
     value = finite("value", case.solution.value, (mdp.S,))
     if not np.array_equal(value, h):
         raise Refused("value is not the certificate's h")
     top = case.rows.require_contraction(mdp.gamma)
     sums = _exact_sums if case.level == "exact" else _float_sums
     defect, kappa, off = sums(mdp, lam, exits, d, h)
-    delta = defect / (1 - top)
-    gap = 2 * delta + _root_up(kappa) / Fraction(lam)
+    gap = 2 * defect / (1 - top) + _root_up(kappa) / Fraction(lam)
     error = (off + Fraction(lam) * gap) / (1 - top)
     if error > Fraction(case.number("value_gap")):
         raise Refused(f"value_gap {case.number('value_gap'):.17g} is smaller than the derived {_up(error):.17g}")
     if exits.any():
         case.about.append(f"{int(exits.sum())} terminal states left out of the occupancy")
-    return case.claims_gap(_up(gap))
+    return gap, exits
+
+
+def _require_flow(name: str, d: np.ndarray, allowed: np.ndarray) -> None:
+    require_sign(f"{name} >= 0", d < 0, d)
+    require_sign(f"{name} = 0 at exits and unavailable actions", (d != 0) & ~allowed, d)
 
 
 def check_performative(problem: PerformativeMDP, solution: Solution, *, level: str = "float") -> CheckReport:
@@ -97,6 +107,7 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
     >>> base = MDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5, mu=[1.0])
     >>> problem = PerformativeMDP(base, lambda policy: (base.P, base.r))
     >>> data = {"d": np.array([[1.5, 0.5]]), "h": np.array([-1.0]), "lam": 1.0, "value_gap": 1e-9}
+    >>> data["next"] = data["d"]
     >>> evidence = Certificate("performative-stability", 1e-10, {}, data)
     >>> bool(check_performative(problem, Solution([-1.0], [[0.75, 0.25]], evidence, "by hand", 0, 0.0)))
     True
@@ -108,8 +119,8 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
         if kind != "performative-stability":
             raise Refused(f"kind {kind!r} says nothing about a performative problem")
         shape = problem.base.r.shape
-        d = finite("d", solution.certificate.data.get("d"), shape)
-        require_sign("d >= 0", d < 0, d)
+        d = finite("d", solution.certificate.data.get("d", np.nan), shape)
+        _require_flow("d", d, problem.available)
         try:
             environment = problem.at(problem.policy_of(d))
         except ValueError as invalid:
@@ -118,10 +129,13 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
         if not np.array_equal(np.asarray(case.data.get("exits", problem.exits)), problem.exits):
             raise Refused("exits are not the terminal states of the problem")
         with np.errstate(over="ignore", invalid="ignore"):
-            derived = regularized_occupancy(case)
+            bound, _ = _distance(case, "next")
+            apart = _root_up(sum((x * x for x in _differences(d, case.array("next", shape))), Fraction(0)))
+            _policy_of_flow(case, d)
+            derived = case.claims_gap(_up(bound + apart))
         about = ["one round of the response as computed in floats", *case.about]
         if "distance" in case.data and np.isfinite(float(case.data["distance"])):
-            about.append(_near_the_stable_point(problem, case))
+            about.append(_near_the_stable_point(problem, case, d))
         gap = derived
     except Refused as refusal:
         reason = str(refusal)
@@ -130,16 +144,24 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
     return CheckReport(not reason, kind, level, gap, reason, "; ".join(about), perf_counter() - start)
 
 
-def _near_the_stable_point(problem: PerformativeMDP, case: Case) -> str:
+def _differences(x: np.ndarray, y: np.ndarray) -> list[Fraction]:
+    """x - y, exactly."""
+    return [Fraction(a) - Fraction(b) for a, b in zip(x.ravel().tolist(), y.ravel().tolist())]
+
+
+def _near_the_stable_point(problem: PerformativeMDP, case: Case, d: np.ndarray) -> str:
     """The distance claimed follows from the gap claimed and a Lipschitz constant below 1 that is derived here."""
     distance = Fraction(case.number("distance"))
     found = contraction_factor(problem, case.number("lam"))
     if not (found.proved and found.factor < 1):
         raise Refused(f"no contraction is proved (factor {found.factor:.6g}): {found.reason or 'it is not below 1'}")
     q = Fraction(found.factor)
-    needed = Fraction(float(case.solution.certificate.gap)) * (1 + q / 2) / (1 - q)
+    sums = _exact_sums if case.level == "exact" else _float_sums
+    top = case.rows.require_contraction(case.mdp.gamma)
+    delta = sums(case.mdp, case.number("lam"), problem.exits, d, case.array("h", (case.mdp.S,)))[0] / (1 - top)
+    needed = (Fraction(float(case.solution.certificate.gap)) + q * delta) / (1 - q)
     if distance < needed:
-        raise Refused(f"distance {float(distance):.17g} is smaller than gap (1 + q / 2) / (1 - q) = {_up(needed):.17g}")
+        raise Refused(f"distance {float(distance):.17g} is smaller than (gap + q delta) / (1 - q) = {_up(needed):.17g}")
     assumed = "" if found.derived else " (sensitivity as stated by the problem)"
     return f"within {float(distance):.3g} of any stable point, contraction factor {found.factor:.6g}{assumed}"
 

@@ -153,13 +153,9 @@ def distance_bound(
     S, A = d.shape
     allowed = mdp.actions & ~exits[:, None]
     P = mdp.P.reshape(S * A, S)
-    rows = float(P.sum(axis=1).max()) * (1 + 2 * (S + 4) * _U)
-    weight = (1 + 64 * _U) / (1 - mdp.gamma * rows * (1 + 8 * _U))
-    into = mdp.gamma * (d.ravel() @ P)
-    xi = np.where(exits, 0.0, mdp.mu + into - d.sum(axis=1))
-    # Twice what the referee allows for the same sums.
+    weight = _weight(mdp)
     sums = 4 * (S * A + 16) * _U
-    delta = float((np.abs(xi) + sums * np.where(exits, 0.0, mdp.mu + into + d.sum(axis=1))).sum()) * weight * (1 + sums)
+    delta = flow_defect(mdp, exits, d)
     ahead = mdp.gamma * (P @ h).reshape(S, A)
     sigma = h[:, None] - ahead - mdp.r + lam * d
     size = np.abs(h)[:, None] + mdp.gamma * (P @ np.abs(h)).reshape(S, A) + np.abs(mdp.r) + lam * d
@@ -173,8 +169,23 @@ def distance_bound(
     gap = (2 * delta + length / lam) * (1 + 2 * sums) + 1e-300
     off = np.where(exits, 0.0, np.abs(np.where(exits, 0.0, least)) + np.where(allowed, slip, 0.0).max(axis=1))
     value_gap = (float(off.max(initial=0.0)) + lam * gap) * weight * (1 + 2 * sums)
-    residuals = {"flow": float(np.abs(xi).max(initial=0.0)), "stationarity": length}
-    return float(gap), float(value_gap), residuals
+    return float(gap), float(value_gap), {"flow": delta, "stationarity": length}
+
+
+def flow_defect(mdp: MDP, exits: np.ndarray, d: np.ndarray) -> float:
+    """A bound, rounding included, of the l1 distance of `d` (S, A) from the occupancy of its own policy: delta."""
+    S, A = d.shape
+    into, out = mdp.gamma * (d.ravel() @ mdp.P.reshape(S * A, S)), d.sum(axis=1)
+    # Twice what the referee allows for the same sums.
+    sums = 4 * (S * A + 16) * _U
+    xi = np.abs(mdp.mu + into - out) + sums * (mdp.mu + into + out)
+    return float(np.where(exits, 0.0, xi).sum()) * _weight(mdp) * (1 + sums)
+
+
+def _weight(mdp: MDP) -> float:
+    """`1 / (1 - gamma max row sum)`, rounded up."""
+    rows = float(mdp.P.sum(axis=2).max()) * (1 + 2 * (mdp.S + 4) * _U)
+    return (1 + 64 * _U) / (1 - mdp.gamma * rows * (1 + 8 * _U))
 
 
 def _checked(mdp: MDP, exits: Any, name: str) -> tuple[MDP, np.ndarray]:

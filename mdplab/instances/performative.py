@@ -229,8 +229,9 @@ def _perturbed(own: np.ndarray, start: np.ndarray, perturbation: float, seed: in
 def linear_reward_witness(eps: float, sign: int = 1) -> PerformativeMDP:
     """Two states, two actions, `r = r0 + sign eps d^pi`: repeated optimisation contracts by exactly `eps / lam`.
 
-    With lam = 2: stable points for eps = 1.8 are [[4.64315, .20506], [2.04989, 3.10191]] (sign 1) and [[2.42251,
-    1.81664], [3.03888, 2.72196]] (sign -1); for eps = 3 and sign -1 iterates from d = 2.5 never converge.
+    With lam = 2: stable points for eps = 1.8 are [[4.64737, .20199], [2.04801, 3.10263]] (sign 1) and [[2.42274,
+    1.81648], [3.03879, 2.72200]] (sign -1), to the digits shown; for eps = 3 and sign -1 iterates from d = 2.5 never
+    converge.
 
     Examples
     --------
