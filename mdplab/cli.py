@@ -22,6 +22,8 @@ ROBUST_SETS = (
     "l1, tv, weighted_l1, linf, interval, l2, kl, burg, chi2, wasserstein, contamination, cvar, models, noise, "
     "soft_tv, soft_kl or soft_chi2"
 )
+# What `mdplab.models.parse_objective` reads, for the same reason.
+OBJECTIVES = "cvar:TAU, ocvar:TAU, utility:NAME[:PARAMETER], entropic:BETA, evar:LEVEL, nested-cvar:TAU or mean"
 
 
 def _console(json_target: str | None = None) -> Any:
@@ -223,9 +225,17 @@ def solve(
     lo: Annotated[str | None, typer.Option(help="Lower ends of interval: FILE.npy, (S, A, S).")] = None,
     hi: Annotated[str | None, typer.Option(help="Upper ends of interval: FILE.npy, (S, A, S).")] = None,
     kernels: Annotated[str | None, typer.Option(help="Kernels of models: FILE.npy, (K, S, A, S).")] = None,
+    objective: Annotated[str | None, typer.Option(help=f"Beyond the mean: {OBJECTIVES}.")] = None,
+    start: Annotated[str | None, typer.Option(help="First state, by number or name; else the model's own.")] = None,
+    stock: Annotated[float | None, typer.Option(help="Initial stock of a utility, 0 by default.")] = None,
+    stock_step: Annotated[float | None, typer.Option(help="Distance of the stocks of a grid.")] = None,
+    heuristic: Annotated[bool, typer.Option("--heuristic", help="Compute also what theory does not cover.")] = False,
     json_file: JsonOption = None,
 ) -> None:
-    """Solve a model exactly and certify the answer; with --robust, against the worst case in a set of models."""
+    """Solve a model exactly and certify the answer; with --robust, against the worst case in a set of models.
+
+    With --objective, for a risk measure or a utility of the return, whose law is printed.
+    """
     from mdplab.exact import solve as solve_problem
     from mdplab.io import load
     from mdplab.report.terminal import print_solution
@@ -243,10 +253,19 @@ def solve(
     elif any(said is not None for said in described.values()):
         name = next(name for name, said in described.items() if said is not None)
         raise ValueError(f"--{name} is for a robust model; say which set with --robust")
-    solution = solve_problem(problem, tol=tol, method=method, criterion=criterion)
+    aims = {"start": start, "stock": stock, "stock_step": stock_step, "heuristic": heuristic or None}
     console = _console(json_file)
-    if json_file != "-":
-        print_solution(console, problem, solution)
+    if objective is not None:
+        if robust is not None or criterion != "auto":
+            raise ValueError(f"--objective {objective} goes with neither --robust nor --criterion")
+        problem, solution = _beyond_the_mean(problem, objective, tol=tol, method=method, **aims)
+    elif any(said is not None for said in aims.values()):
+        name = next(name for name, said in aims.items() if said is not None).replace("_", "-")
+        raise ValueError(f"--{name} is for an objective beyond the mean; say which with --objective")
+    else:
+        solution = solve_problem(problem, tol=tol, method=method, criterion=criterion)
+        if json_file != "-":
+            print_solution(console, problem, solution)
     certificate = solution.certificate
     record = {
         "value": solution.value,
@@ -265,8 +284,18 @@ def solve(
         record["worst_case"] = worst_case(problem, solution)
         if json_file != "-":
             print_worst_case(console, problem, solution)
+    if objective is not None:
+        from mdplab.report.distribution import print_answer
+        from mdplab.report.distribution import record as law_record
+
+        record |= law_record(problem, solution, stock or 0.0)
+        if json_file != "-":
+            print_answer(console, problem, solution, stock or 0.0)
     ok = True
-    if certify is not None:
+    if certify is not None and certificate.kind == "none":
+        ok, record["referee"] = False, {"level": certify, "ok": False, "reason": "the answer has no certificate"}
+        console.print(f"referee ({certify}): nothing to check, the answer has no certificate")
+    elif certify is not None:
         from mdplab.report.referee import referee
 
         ok, record["referee"], lines = referee(problem, solution, certify)
@@ -274,6 +303,36 @@ def solve(
             console.print(line, soft_wrap=True)
     _write_json(json_file, record)
     raise typer.Exit(0 if ok else 1)
+
+
+def _beyond_the_mean(
+    mdp: Any, text: str, *, tol: float, method: str, start: str | None, heuristic: bool | None, **options: Any
+) -> tuple[Any, Any]:
+    """The problem that an objective makes of a loaded model, and its solution."""
+    import numpy as np
+
+    from mdplab.exact import solve as solve_problem
+    from mdplab.exact.objectives import solve_objective
+    from mdplab.models import MDP, Functional, parse_objective
+
+    objective = parse_objective(text)
+    if not isinstance(mdp, MDP):
+        raise ValueError(f"--objective is for Markov decision processes, not for a {type(mdp).__name__}")
+    if start is not None:
+        names = mdp.states or ()
+        if start in names:
+            s = names.index(start)
+        elif start.isdecimal() and int(start) < mdp.S:
+            s = int(start)
+        else:
+            raise ValueError(f"--start is {start!r}; expected a state's number, below {mdp.S}, or its name")
+        mdp = mdp.replace(mu=np.arange(mdp.S) == s)
+    given = {name: value for name, value in options.items() if value is not None}
+    if "stock" in given and not isinstance(objective, Functional):
+        raise ValueError(f"--stock is {given['stock']:g}; {text} chooses its own initial stock, or has none")
+    if text == "mean" and not given:
+        return mdp, solve_problem(mdp, tol=tol, method=method)
+    return solve_objective(mdp, objective, tol=tol, method=method, heuristic=bool(heuristic), **given)
 
 
 def _robust(nominal: Any, name: str, described: dict[str, str | None]) -> Any:

@@ -14,6 +14,7 @@ from scipy.sparse.csgraph import reverse_cuthill_mckee
 from mdplab.exact.arguments import checked_tol
 from mdplab.exact.bracket import Bracket
 from mdplab.exact.discounted import finish, first_value, swept_in_order, swept_policies
+from mdplab.exact.objectives import solve_stock
 from mdplab.exact.operator import Bellman
 from mdplab.exact.policy_iteration import factorised_policies, krylov_policies
 from mdplab.models import (
@@ -28,6 +29,7 @@ from mdplab.models import (
     RobustMDP,
     Solution,
     SolverFailure,
+    StockMDP,
 )
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
@@ -86,7 +88,7 @@ def solve(
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
         `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`; a `LinearMDP`
-        or a `RobustLinearMDP`.
+        or a `RobustLinearMDP`; a `StockMDP` (with more options: `mdplab.exact.objectives.solve_stock`).
     tol
         Certified error, `> 0`.
     method
@@ -116,6 +118,10 @@ def solve(
     ([5.5, 4.5], 'certified')
     """
     tol = checked_tol(tol)
+    if isinstance(problem, StockMDP):
+        if criterion != "auto":
+            raise ValueError(f"criterion is {criterion!r}; a StockMDP has its objective")
+        return solve_stock(problem, tol=tol, method=method)
     if type(problem) in _OTHERS:
         names, reason = _OTHERS[type(problem)]
         if method not in ("auto", *names) or criterion != "auto":
@@ -126,7 +132,9 @@ def solve(
     if isinstance(problem, RobustMDP):
         return _solve_robust(problem, tol, method, criterion, progress)
     if not isinstance(problem, MDP):
-        expected = "an MDP, a ConstrainedMDP, a RobustMDP or a preference, matrix, polymatrix or Markov game"
+        expected = (
+            "an MDP, a ConstrainedMDP, a RobustMDP, a StockMDP or a preference, matrix, polymatrix or Markov game"
+        )
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:
         raise ValueError(f"criterion is {criterion!r}; expected one of {list(_CRITERIA)}")
