@@ -9,7 +9,7 @@ import numpy as np
 from mdplab.exact.arguments import require_type
 from mdplab.exact.stock.finite_certificate import flat_policy, largest_money, recursion_of, stock_certificate
 from mdplab.exact.stock.reachable import Laws, Reachable, reachable_stocks
-from mdplab.exact.stock.stage_passes import Tie, first_choices, forward_law, law_pass, utility_pass
+from mdplab.exact.stock.stage_passes import Tie, checked_tie, first_choices, forward_law, law_pass, utility_pass
 from mdplab.models import FiniteLaw, Functional, Guarantee, Solution, StockMDP, can_optimise
 
 
@@ -166,7 +166,7 @@ def distributional_value_iteration(
     name = "distributional_value_iteration"
     graph, guarantee = _prepared(problem, c0, graph, heuristic, name, merge)
     choices, values, laws = law_pass(
-        graph, problem.objective, running=problem.running, tie=tie, merge=merge, max_atoms=max_atoms
+        graph, problem.objective, running=problem.running, tie=checked_tie(tie), merge=merge, max_atoms=max_atoms
     )
     return _finished(problem, graph, choices, laws, values[0], guarantee, name, graph.horizon, start)
 
@@ -220,7 +220,7 @@ def distributional_policy_iteration(
     start = time.perf_counter()
     name = "distributional_policy_iteration"
     graph, guarantee = _prepared(problem, c0, graph, heuristic, name, merge)
-    choices = first_choices(graph) if policy is None else policy.choices
+    choices, tie = first_choices(graph) if policy is None else policy.choices, checked_tie(tie)
     history = []
     for count in range(graph.horizon + 2):
         greedy, values, laws = law_pass(
@@ -236,8 +236,7 @@ def distributional_policy_iteration(
         if count > graph.horizon or all(np.array_equal(a, b) for a, b in zip(greedy, choices, strict=True)):
             break
         choices = greedy
-    answer = _finished(problem, graph, choices, laws, values[0], guarantee, name, count, start)
-    return _with_extras(answer, history=np.array(history))
+    return _finished(problem, graph, choices, laws, values[0], guarantee, name, count, start, history=np.array(history))
 
 
 def stock_backward_induction(
@@ -261,7 +260,8 @@ def stock_backward_induction(
     Returns
     -------
     Solution
-        As from `distributional_value_iteration`, always certified.
+        As from `distributional_value_iteration`, always certified; without `extras["laws"]`, which `extras["policy"]`
+        knows to tell, and with `"start_value"` the mean over a start distribution.
 
     Raises
     ------
@@ -294,7 +294,7 @@ def stock_backward_induction(
     if rule is None:
         raise ValueError(f"{f.name} is no expected utility; use distributional_value_iteration")
     values, choices = utility_pass(
-        graph, rule.f, np.zeros(1), running=problem.running, slack=f.tie, tie=tie, combine=rule.combine
+        graph, rule.f, np.zeros(1), running=problem.running, slack=f.tie, tie=checked_tie(tie), combine=rule.combine
     )
     choices = [choice[:, 0] for choice in choices]
     allowed = Guarantee(True, f"{f.name} is a recursion in money of the first stage")
@@ -311,57 +311,27 @@ def _finished(
     name: str,
     count: int,
     start: float,
+    **more: Any,
 ) -> Solution:
-    """The solution of a policy on the graph, with its value and its laws at the roots."""
-    policy = StockPolicy(graph, choices)
+    """The solution of a policy on the graph, from its values and laws at the nodes of stage 0."""
     f, law = problem.objective, problem.start_law
-    weights = None if law is None else law[graph.start_states]
-    stocks = graph.c0
-    if law is None:
-        listed = tuple(tuple(_root_law(policy, laws, i, k) for k in range(stocks.size)) for i in range(problem.S))
-    else:
-        listed = tuple(
-            FiniteLaw.mixture([_root_law(policy, laws, i, k) for i in range(weights.size)], weights)
-            for k in range(stocks.size)
-        )
     # Adding 0 spares the reader minus zeros.
     at_roots = values[graph.roots] + 0.0
-    value = np.zeros((problem.S, stocks.size))
+    value = np.zeros((problem.S, graph.c0.size))
     value[graph.start_states] = at_roots
-    if law is None:
-        overall = value
-    elif f.utility is not None:
-        overall = weights @ at_roots
-    else:
-        # Not linear in the law: the functional of the mixture over start states.
-        overall = np.array([f.evaluate(c + g.x, g.p) for c, g in zip(stocks, listed, strict=True)])
+    extras = {"start_value": value, "policy": StockPolicy(graph, choices), "graph": graph, "guarantee": guarantee}
+    if law is not None:
+        extras["start_value"] = law[graph.start_states] @ at_roots
+    if laws is not None:
+        listed = tuple(tuple(FiniteLaw.of(*laws.of(node)) for node in row) for row in graph.roots)
+        if law is not None:
+            weights = law[graph.start_states]
+            listed = tuple(FiniteLaw.mixture(column, weights) for column in zip(*listed, strict=True))
+        extras["laws"] = listed
+        if law is not None and f.utility is None:
+            # Not linear in the law: the functional of the mixture over start states.
+            extras["start_value"] = np.array([f.evaluate(c + g.x, g.p) for c, g in zip(graph.c0, listed, strict=True)])
     certificate = stock_certificate(problem, graph, choices)
     flat = flat_policy(graph, problem.mdp.actions, choices)
-    extras = {"start_value": overall, "policy": policy, "laws": listed, "graph": graph, "guarantee": guarantee}
     status = "certified" if guarantee.ok else "heuristic"
-    return Solution(value, flat, certificate, name, count, time.perf_counter() - start, status, extras=extras)
-
-
-def _root_law(policy: StockPolicy, laws: Laws | None, i: int, k: int) -> FiniteLaw:
-    """Law of the return G from start state i with initial stock k."""
-    graph = policy.graph
-    node = graph.roots[i, k]
-    if laws is not None:
-        return FiniteLaw.of(*laws.of(node))
-    mass = np.zeros(graph.stages[0].state.size)
-    mass[node] = 1.0
-    return forward_law(graph, policy.choices, mass).shift(-float(graph.c0[k]))
-
-
-def _with_extras(answer: Solution, **more: Any) -> Solution:
-    return Solution(
-        answer.value,
-        answer.policy,
-        answer.certificate,
-        answer.method,
-        answer.num_iters,
-        answer.seconds,
-        answer.status,
-        answer.reason,
-        {**answer.extras, **more},
-    )
+    return Solution(value, flat, certificate, name, count, time.perf_counter() - start, status, extras=extras | more)

@@ -15,6 +15,13 @@ from mdplab.models import FiniteLaw, Functional
 Tie = str | Callable[[int, int, float, np.ndarray], int]
 
 
+def checked_tie(tie: Tie) -> Tie:
+    """`tie`; ValueError unless it is `"first"`, `"last"` or callable."""
+    if not callable(tie) and tie not in ("first", "last"):
+        raise ValueError(f"tie is {tie!r}; expected 'first', 'last' or a function")
+    return tie
+
+
 def row_sums(stage: Stage, weights: np.ndarray) -> np.ndarray:
     """Sums of the outcomes' weights (E, ...) over each row."""
     return _over_rows(np.add, stage, weights)
@@ -44,7 +51,7 @@ def best_rows(
     node = np.cumsum(decides)[stage.row_node] - 1
     tied = values >= (top - slack * (1 + np.abs(top)))[node]
     row = np.arange(values.shape[0]).reshape(-1, *[1] * (values.ndim - 1))
-    if isinstance(tie, str) and tie == "last":
+    if tie == "last":
         out[decides] = np.maximum.reduceat(np.where(tied, row, -1), heads, axis=0)
     else:
         out[decides] = np.minimum.reduceat(np.where(tied, row, values.shape[0]), heads, axis=0)
