@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.certify import kinds, occupancy, robust, soft
+from mdplab.certify import kinds, occupancy, return_laws, risk, robust, soft, statistics, stock
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
 from mdplab.certify.linear import check_linear
@@ -25,6 +25,7 @@ from mdplab.models import (
     RobustLinearMDP,
     RobustMDP,
     Solution,
+    StockMDP,
 )
 
 LEVELS = ("float", "exact")
@@ -42,11 +43,19 @@ _KINDS = {
     "robust-evaluation": robust.robust_evaluation,
 }
 _ROBUST = ("robust", "robust-evaluation")
-_AS_PROBABILITIES = ("total", "average", *_ROBUST)
+# Of outcomes, of an MDP or a StockMDP; and of stocks, only of the latter.
+_LAWS = {
+    "return-laws": return_laws.return_laws,
+    "policy-statistic": statistics.policy_statistic,
+    "entropic": risk.entropic,
+    "evar": risk.evar,
+}
+_STOCKS = {"stock": stock.stock, "static-cvar": stock.static_cvar, "static-ocvar": stock.static_ocvar}
+_AS_PROBABILITIES = ("total", "average", *_ROBUST, *_LAWS, *_STOCKS)
 
 
 def check(
-    problem: MDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame | MarkovGame | PolymatrixGame,
+    problem: MDP | StockMDP | ConstrainedMDP | RobustMDP | MatrixGame | PreferenceGame | MarkovGame | PolymatrixGame,
     solution: Solution,
     *,
     level: str = "float",
@@ -110,8 +119,8 @@ def check(
         return check_logit(problem, solution, level=level)
     if isinstance(problem, LinearMDP | RobustLinearMDP):
         return check_linear(problem, solution, level=level, tau=tau, reference=reference)
-    if not isinstance(problem, MDP | ConstrainedMDP | RobustMDP):
-        expected = "an MDP, a ConstrainedMDP, a RobustMDP, a MarkovGame, a matrix game or a PolymatrixGame"
+    if not isinstance(problem, MDP | StockMDP | ConstrainedMDP | RobustMDP):
+        expected = "an MDP, a StockMDP, a ConstrainedMDP, a RobustMDP, a MarkovGame, a matrix game or a PolymatrixGame"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)
@@ -120,12 +129,16 @@ def check(
     case = Case(mdp, solution, level)
     gap, reason = float("inf"), ""
     try:
-        if kind not in _KINDS:
-            raise Refused(f"unknown kind {kind!r}; the referee knows {sorted(_KINDS)}")
+        if kind not in _KINDS | _LAWS | _STOCKS:
+            raise Refused(f"unknown kind {kind!r}; the referee knows {sorted(_KINDS | _LAWS | _STOCKS)}")
         if kind != "occupancy" and isinstance(problem, ConstrainedMDP):
             raise Refused(f"kind {kind!r} says nothing about limits on costs; a ConstrainedMDP needs 'occupancy'")
         if (kind in _ROBUST) is not hostile:
             raise Refused(f"kind {kind!r} says nothing about {'a robust' if hostile else 'this'} problem")
+        if isinstance(problem, StockMDP) and kind in _KINDS:
+            raise Refused(f"kind {kind!r} says nothing about a StockMDP")
+        if kind in _STOCKS and not isinstance(problem, StockMDP):
+            raise Refused(f"kind {kind!r} says nothing about a {type(problem).__name__}")
         # An overflow in floats leaves an infinite radius or raises; a warning would say nothing more.
         with np.errstate(over="ignore", invalid="ignore"):
             if kind == "soft":
@@ -134,6 +147,8 @@ def check(
                 gap = occupancy.occupancy(case, problem)
             elif hostile:
                 gap = _KINDS[kind](case, problem)
+            elif kind not in _KINDS:
+                gap = (_LAWS | _STOCKS)[kind](case, problem)
             else:
                 gap = _KINDS[kind](case)
     except Refused as refusal:

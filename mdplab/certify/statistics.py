@@ -1,0 +1,302 @@
+"""Statistics of the return of a given policy, enclosed from the problem and the policy alone, without simulation.
+
+The policy's law is propagated with an account of what is lost (`mdplab.certify.propagation`). With atoms within e of
+those of a law and masses within a factor `1 +- q` of its masses:
+
+    mean, CVaR, OCVaR, quantiles and entropic risk move by at most e with the atoms, since they are monotone and
+    translate with the law; the standard deviation by at most e;
+    the mean and CVaR by at most `2 q D / tau`, D the spread of the atoms (tau = 1: the mean), with the masses; the
+    entropic risk by at most `-log(1 - q) / |beta|`; `F` by a factor `1 +- q`, so quantiles lie between those of the
+    levels `tau / (1 +- q)`; the variance by at most `4 q D^2`.
+
+CVaR, the entropic risk of beta > 0 and mean minus variance are concave in the convex order: the `spread` law bounds
+them from below, the `contract` law from above; the variance, OCVaR and the entropic risk of beta < 0 the other way
+round. For quantiles, and for policies that look at their stock, the `near` law with its shift is used.
+
+Rounding: sums of n products `p x` with `sum p` about 1 are off by at most `(n + 8) u` times the sum of magnitudes;
+NumPy's `exp`, `log`, `expm1` and `log1p` are taken to be accurate to 8 units in the last place. Both levels use this.
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from mdplab.certify.case import Case, finite
+from mdplab.certify.propagation import KnownLaw, Moves, Player, propagate
+from mdplab.certify.ragged import OutcomeRows, weights_of
+from mdplab.certify.report import Refused
+from mdplab.certify.rows import UNIT
+from mdplab.certify.stock_grid import checked_grid, nearest_policy
+from mdplab.certify.stock_stages import is_staged, stages_of
+from mdplab.models import MDP, StockMDP
+
+_CAPS = (1 << 12, 1 << 15, 1 << 18)
+_PARAMETERS = {
+    "mean": None,
+    "variance": None,
+    "cvar": "level",
+    "ocvar": "level",
+    "quantile": "level",
+    "entropic": "beta",
+    "mean-variance": "weight",
+}
+# Lower bound by this law, upper bound by that one.
+_ORDER = {"cvar": ("spread", "contract"), "mean-variance": ("spread", "contract"), "mean": ("contract", "contract")}
+_ORDER |= {"ocvar": ("contract", "spread"), "variance": ("contract", "spread")}
+
+
+def policy_statistic(case: Case, problem: MDP | StockMDP) -> float:
+    """`lo <=` the statistic of the policy's return `<= hi`; returns the gap."""
+    name = str(case.data.get("statistic"))
+    parameter = case.number("parameter") if _PARAMETERS.get(name) else None
+    start = problem.start_law if isinstance(problem, StockMDP) else problem.mu
+    if start is None:
+        raise Refused("the problem has no start")
+    lo, hi = case.number("lo"), case.number("hi")
+    value = np.asarray(case.solution.value, dtype=np.float64)
+    if value.size != 1 or value.ndim > 1 or not lo <= float(value.ravel()[0]) <= hi:
+        raise Refused(f"value has shape {value.shape} or is outside [{lo:.9g}, {hi:.9g}]")
+    rows = OutcomeRows.of(problem)
+    weights, horizon = _markov(case, problem)
+    for cap in _CAPS:
+        ends = _enclosed(rows, start, weights, horizon, name, parameter, (hi - lo) / 8, cap)
+        if lo <= ends[0] and ends[1] <= hi:
+            case.about.append(f"{name} from the problem's start; enclosed in [{ends[0]:.9g}, {ends[1]:.9g}]")
+            return case.claims_gap(float(np.nextafter(hi - lo, np.inf)))
+        if ends[1] < lo or ends[0] > hi:
+            break
+    raise Refused(f"[{lo:.12g}, {hi:.12g}] does not hold the referee's enclosure [{ends[0]:.12g}, {ends[1]:.12g}]")
+
+
+def enclosed_statistic(
+    case: Case, problem: MDP | StockMDP, start: np.ndarray, name: str, parameter: float | None, tol: float
+) -> tuple[float, float]:
+    """Bounds of a statistic, with more atoms until they are within `tol` or the largest number is reached."""
+    rows = OutcomeRows.of(problem)
+    weights, horizon = _markov(case, problem)
+    best = (-np.inf, np.inf)
+    for cap in _CAPS:
+        ends = _enclosed(rows, start, weights, horizon, name, parameter, tol / 8, cap)
+        best = max(best[0], ends[0]), min(best[1], ends[1])
+        if best[1] - best[0] <= tol:
+            break
+    return best
+
+
+def mixture_ocvar(case: Case, problem: StockMDP, tau: float) -> Fraction:
+    """A lower bound of the OCVaR of the certificate's mixture of stock policies."""
+    c0 = np.atleast_1d(finite("c0", case.data.get("c0"), np.shape(case.data.get("c0"))))
+    weights = np.atleast_1d(finite("weights", case.data.get("weights", 1.0), np.shape(case.data.get("weights", 1.0))))
+    if c0.ndim != 1 or weights.shape != c0.shape or (weights < 0).any() or abs(weights.sum() - 1) > 1e-8:
+        raise Refused("c0 and weights are not as long as one another, or weights are no probabilities")
+    rows, start = OutcomeRows.of(problem), problem.start_law
+    policy = np.asarray(case.solution.policy)
+    single = policy.ndim == (1 if is_staged(case) else 2)
+    if not single and len(policy) != len(c0):
+        raise Refused(f"policy has {len(policy)} tables, c0 has {len(c0)} stocks")
+    laws = []
+    for i in range(len(c0)):
+        player, horizon = _stock_player(case, problem, rows, policy if single else policy[i], float(c0[i]))
+        if weights[i] > 0:
+            cut = 1e-9 * (1 + float(np.abs(problem.outcomes.reward).max()))
+            laws.append(propagate(rows, start, player, horizon=horizon, mode="near", cap=1 << 17, cut=cut))
+    share = weights[weights > 0] / weights.sum()
+    law = KnownLaw(
+        np.concatenate([one.x for one in laws]),
+        np.concatenate([w * one.p for w, one in zip(share, laws)]),
+        max(one.shift for one in laws),
+        max(one.slip for one in laws) + (len(weights) + 4) * UNIT,
+    )
+    order = np.argsort(law.x, kind="stable")
+    law = KnownLaw(law.x[order], law.p[order], law.shift, law.slip)
+    case.about.append(f"the mixture's policies carry their stocks as floats, within {law.shift:.3g}")
+    return Fraction(bounds_of(law, "ocvar", tau)[0])
+
+
+def _markov(case: Case, problem: MDP | StockMDP) -> tuple[Callable[[int], np.ndarray], int | None]:
+    """Weights (S, A) of each stage, and the horizon."""
+    mdp = case.mdp
+    policy = np.asarray(case.solution.policy)
+    if mdp.horizon is None:
+        weights = weights_of(case.policy(), mdp.A)
+        if mdp.gamma == 1:
+            case.about.append("until termination")
+        return (lambda t: weights), None
+    stationary = policy.shape in ((mdp.S,), (mdp.S, mdp.A)) and not (
+        policy.ndim == 2 and np.issubdtype(policy.dtype, np.integer)
+    )
+    if stationary:
+        weights = weights_of(case.policy(), mdp.A)
+        return (lambda t: weights), mdp.horizon
+    staged = weights_of(case.policy(stages=mdp.horizon), mdp.A)
+    return (lambda t: staged[t]), mdp.horizon
+
+
+def _enclosed(
+    rows: OutcomeRows,
+    start: np.ndarray,
+    weights: Callable[[int], np.ndarray],
+    horizon: int | None,
+    name: str,
+    parameter: float | None,
+    cut: float,
+    cap: int,
+) -> tuple[float, float]:
+    if name not in _PARAMETERS:
+        raise Refused(f"unknown statistic {name!r}; the referee knows {sorted(_PARAMETERS)}")
+    kind = _PARAMETERS[name]
+    if kind == "level" and not 0 < parameter <= 1:
+        raise Refused(f"the level is {parameter!r}; it must be in (0, 1]")
+    if kind == "beta" and (parameter == 0 or not np.isfinite(parameter)):
+        raise Refused(f"beta is {parameter!r}; it must be finite and not 0")
+    if kind == "weight" and not 0 <= parameter < np.inf:
+        raise Refused(f"the weight is {parameter!r}; it must be at least 0")
+    if name == "quantile":
+        modes = ("near", "near")
+    elif name == "entropic":
+        modes = ("spread", "contract") if parameter > 0 else ("contract", "spread")
+    else:
+        modes = _ORDER[name]
+    player = _markov_player(rows, weights, horizon)
+    # A horizon is never cut; a cut of nothing would never come.
+    room = max(cut, 1e-13 * (1 + float(np.abs(rows.outcomes.reward).max())))
+    law = {m: propagate(rows, start, player, horizon=horizon, mode=m, cap=cap, cut=room) for m in dict.fromkeys(modes)}
+    return bounds_of(law[modes[0]], name, parameter)[0], bounds_of(law[modes[1]], name, parameter)[1]
+
+
+def _markov_player(rows: OutcomeRows, weights: Callable[[int], np.ndarray], horizon: int | None) -> Player:
+    known: dict[int, Moves] = {}
+
+    def moves(t: int) -> Moves:
+        key = id(weights(t)) if horizon is None else t
+        if key not in known:
+            known.clear()
+            known[key] = Moves.of_policy(rows, weights(t))
+        return known[key]
+
+    return Player(moves, lambda t, s, k, y: s, lambda t, k, r, y: k)
+
+
+def _stock_player(
+    case: Case, problem: StockMDP, rows: OutcomeRows, policy: Any, c0: float
+) -> tuple[Player, int | None]:
+    moves = Moves.of_rows(rows)
+    A, gamma = case.mdp.A, case.mdp.gamma
+    if not is_staged(case):
+        grid = checked_grid(case)
+        table = nearest_policy(case, (case.mdp.S, len(grid)), policy)
+        middles = (grid[1:] + grid[:-1]) / 2
+
+        def act(t: int, s: np.ndarray, k: np.ndarray, y: np.ndarray) -> np.ndarray:
+            # Far away in time all stocks are beyond the grid.
+            with np.errstate(over="ignore"):
+                stock = (c0 + y) * gamma ** -float(t) if gamma ** float(t) > 0 else np.sign(c0 + y) * np.inf
+            return s * A + table[s, np.searchsorted(middles, stock)]
+
+        return Player(lambda t: moves, act, lambda t, k, r, y: k), case.mdp.horizon
+    stocks, tables = stages_of(case, policy)
+    at = np.flatnonzero(stocks[0] == c0)
+    if len(at) == 0:
+        raise Refused(f"c0 is {c0:.17g}, not one of the stocks of stage 0")
+    H = len(stocks) - 1
+
+    def play(t: int, s: np.ndarray, k: np.ndarray, y: np.ndarray) -> np.ndarray:
+        if t >= H:
+            raise Refused(f"the policy ends at stage {H}, the problem does not")
+        a = tables[t][s, k]
+        bad = (a < 0) | (a >= A)
+        bad |= ~case.mdp.actions[s, np.where(bad, 0, a)]
+        if bad.any():
+            i = int(np.argmax(bad))
+            raise Refused(f"policy of stage {t}, state {s[i]}, stock {k[i]} is {a[i]}, no available action")
+        return s * A + a
+
+    def remember(t: int, k: np.ndarray, r: np.ndarray, y: np.ndarray) -> np.ndarray:
+        after = stocks[t + 1]
+        return np.searchsorted((after[1:] + after[:-1]) / 2, stocks[t][k] + gamma**t * r)
+
+    return Player(lambda t: moves, play, remember, int(at[0])), case.mdp.horizon
+
+
+def bounds_of(law: KnownLaw, name: str, parameter: float | None) -> tuple[float, float]:
+    """Bounds of the statistic of every law that is as near to `law` as it says."""
+    x, p, e, q = law.x, law.p, law.shift, law.slip
+    n, spread = len(x), float(law.x[-1] - law.x[0])
+    size = float(np.abs(x).max())
+    # Relative error of a mass, and of any sum of products with them.
+    q = q + (n + 8) * UNIT
+    if not q < 0.1:
+        return -np.inf, np.inf
+    if name == "quantile":
+        levels = np.cumsum(p)
+        last = n - 1
+        low = x[min(int(np.searchsorted(levels * (1 + 2 * q), parameter)), last)]
+        high = x[min(int(np.searchsorted(levels * (1 - 2 * q), parameter)), last)]
+        return _outward(float(low) - e, float(high) + e, size)
+    if name == "entropic":
+        return _entropic(x, p, parameter, e, q, size)
+    mean = float(x[0] + p @ (x - x[0]))
+    if name in ("variance", "mean-variance"):
+        m = mean
+        square = float(p @ (x - m) ** 2)
+        slack = 8 * q * spread**2
+        # The variance about a mean that is off by d is too large by d^2.
+        low = max(0.0, np.sqrt(max(0.0, square - slack)) - e) ** 2
+        high = (np.sqrt(square + slack) + e) ** 2
+        if name == "variance":
+            return max(0.0, low * (1 - 16 * UNIT)), high * (1 + 16 * UNIT)
+        off = e + 4 * q * spread
+        return _outward(
+            mean - off - parameter * high * (1 + 16 * UNIT),
+            mean + off - parameter * low * (1 - 16 * UNIT),
+            size + parameter * high,
+        )
+    if name == "mean":
+        return _outward(mean - e - 4 * q * spread, mean + e + 4 * q * spread, size)
+    if name == "ocvar":
+        low, high = _tail(-x[::-1], p[::-1], parameter)
+        low, high = -high, -low
+    else:
+        low, high = _tail(x, p, parameter)
+    off = e + 8 * q * spread / parameter
+    return _outward(low - off, high + off, size)
+
+
+def _tail(x: np.ndarray, p: np.ndarray, tau: float) -> tuple[float, float]:
+    """The CVaR of sorted atoms, twice: masses are taken from below until tau."""
+    taken = np.diff(np.minimum(np.cumsum(p), tau), prepend=0.0)
+    taken[-1] += max(0.0, tau - taken.sum())
+    out = float(x[0] + taken @ (x - x[0]) / tau)
+    return out, out
+
+
+def _entropic(x: np.ndarray, p: np.ndarray, beta: float, e: float, q: float, size: float) -> tuple[float, float]:
+    anchor = x[0] if beta > 0 else x[-1]
+    z = -beta * (x - anchor)
+    # exp of z <= 0, off by 8 units and by that of z.
+    small = p * np.expm1(z)
+    lost = float(small.sum())
+    off_lost = (q + 32 * UNIT) * float(np.abs(small).sum()) + 4 * UNIT * float(p @ (np.abs(z) * np.exp(z)))
+    whole = float(p @ np.exp(z))
+    off_whole = (q + 32 * UNIT) * whole + 4 * UNIT * float(p @ (np.abs(z) * np.exp(z)))
+    ends = []
+    for sign in (-1, 1):
+        candidates = []
+        if whole - off_whole > 0:
+            candidates.append(np.log(whole + sign * off_whole) + sign * 32 * UNIT * (1 + abs(np.log(whole))))
+        if 1 + lost - off_lost > 0:
+            got = np.log1p(lost + sign * off_lost)
+            candidates.append(got + sign * 32 * UNIT * abs(got))
+        if not candidates:
+            return -np.inf, np.inf
+        ends.append(min(candidates) if sign > 0 else max(candidates))
+    values = sorted(-end / beta for end in ends)
+    room = 16 * UNIT * (abs(values[0]) + abs(values[1]))
+    return _outward(float(anchor) + values[0] - e - room, float(anchor) + values[1] + e + room, size)
+
+
+def _outward(low: float, high: float, size: float) -> tuple[float, float]:
+    room = 32 * UNIT * (size + abs(low) + abs(high)) + 2.0**-900
+    return float(low - room), float(high + room)
