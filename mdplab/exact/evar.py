@@ -39,11 +39,11 @@ from mdplab.exact.arguments import checked_tol
 from mdplab.exact.operator import UNIT
 from mdplab.exact.risk import StagedRisk, Stages, checked_level
 from mdplab.exact.risk_rows import entropic
-from mdplab.models import MDP, Certificate, Solution, SolverFailure
+from mdplab.models import MDP, Certificate, Solution, SolverFailure, StockMDP
 
 
 def evar_dp(
-    mdp: MDP,
+    mdp: MDP | StockMDP,
     level: float,
     start: Any = None,
     *,
@@ -55,12 +55,12 @@ def evar_dp(
 
     Parameters
     ----------
-    mdp : MDP
-        With `gamma < 1`, or over a finite horizon (any gamma); rewards may depend on the next state.
+    mdp : MDP or StockMDP
+        As for `entropic_risk_dp`.
     level : float in (0, 1]
         Tail mass; 1 is risk-neutral, and the limit 0 the worst case.
     start : int or array (S,), optional
-        Initial state or distribution; the model's `mu` by default. The best risk aversion depends on it.
+        Initial state or distribution; the problem's start or `mu` by default. The best risk aversion depends on it.
     tol : float > 0
         Largest certified error.
     horizon : int, optional
@@ -202,7 +202,9 @@ class _Bracket:
         return min(one.high - self.L / right, max(one.objective, other.objective) + bend)
 
 
-def _weights(mdp: MDP, start: Any) -> np.ndarray:
+def _weights(mdp: MDP | StockMDP, start: Any) -> np.ndarray:
+    if isinstance(mdp, StockMDP):
+        start, mdp = mdp.start if start is None else start, mdp.mdp
     if start is None:
         if mdp.mu is None:
             raise ValueError("start is None and the model has no mu; give a state or a distribution (S,)")

@@ -33,7 +33,7 @@ from mdplab.exact.operator import UNIT
 from mdplab.exact.policy_iteration import policy_iteration
 from mdplab.exact.risk_rows import RiskRows
 from mdplab.exact.robust import residual_conditioned_policy_iteration
-from mdplab.models import MDP, Certificate, CVaRSet, RobustMDP, Solution, SolverFailure
+from mdplab.models import MDP, Certificate, CVaRSet, RobustMDP, Solution, SolverFailure, StockMDP
 
 _MAX_ENTRIES = 200_000_000
 
@@ -98,13 +98,14 @@ def checked_level(name: str, level: float) -> float:
     return value
 
 
-def entropic_risk_dp(mdp: MDP, beta: float, *, tol: float = 1e-6, horizon: int | None = None) -> Solution:
+def entropic_risk_dp(mdp: MDP | StockMDP, beta: float, *, tol: float = 1e-6, horizon: int | None = None) -> Solution:
     """Optimal entropic certainty equivalent `-(1/beta) log E exp(-beta G)` of the discounted return from every state.
 
     Parameters
     ----------
-    mdp : MDP
-        With `gamma < 1`, or over a finite horizon (any gamma); rewards may depend on the next state.
+    mdp : MDP or StockMDP
+        With `gamma < 1`, or over a finite horizon (any gamma); rewards may depend on the next state, those of a
+        `StockMDP` are the ones of its outcomes (its objective plays no part).
     beta : float > 0
         Risk aversion; the risk-neutral value is the limit 0, the worst case the limit infinity.
     tol : float > 0
@@ -172,13 +173,14 @@ class Stages:
 class StagedRisk:
     """A model prepared for entropic problems of any risk aversion: its rows and its risk-neutral tail."""
 
-    def __init__(self, mdp: MDP, horizon: int | None, tol: float, name: str) -> None:
-        require_type(mdp, MDP, name)
+    def __init__(self, problem: MDP | StockMDP, horizon: int | None, tol: float, name: str) -> None:
+        require_type(problem, (MDP, StockMDP), name)
+        mdp = problem.mdp if isinstance(problem, StockMDP) else problem
         self.mdp, self.name = mdp, name
         self.H = mdp.horizon if horizon is None else checked_count("horizon", horizon)
         if self.H is None and mdp.gamma >= 1:
             raise ValueError(f"gamma is {mdp.gamma:g} without a horizon; {name} needs gamma < 1 or a horizon")
-        self.rows = RiskRows.of(mdp)
+        self.rows = RiskRows.of(problem)
         self.R = self.rows.spread(self.H)
         self.n = int(self.rows.counts.max())
         if self.H is None:

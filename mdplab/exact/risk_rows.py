@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdplab.exact.operator import UNIT
-from mdplab.models import MDP
+from mdplab.models import MDP, Outcomes, StockMDP
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -34,21 +34,17 @@ class RiskRows:
     to: np.ndarray
 
     @classmethod
-    def of(cls, mdp: MDP) -> "RiskRows":
-        """Transitions of `mdp`, with rewards by next state where it has them."""
-        if mdp.is_sparse:
-            row = np.repeat(np.arange(mdp.S * mdp.A), np.diff(mdp.P.indptr))
-            to, prob = mdp.P.indices.astype(np.int64), mdp.P.data
-            reward = mdp.r.ravel()[row] if mdp.r_next is None else mdp.r_next
-        else:
-            row, to = np.divmod(np.arange(mdp.P.size), mdp.S)
-            prob = mdp.P.ravel()
-            reward = mdp.r.ravel()[row] if mdp.r_next is None else mdp.r_next.ravel()
-        kept = (prob > 0) & mdp.actions.ravel()[row]
-        row, to, prob, reward = row[kept], to[kept], prob[kept], reward[kept]
-        pair, starts, counts = np.unique(row, return_index=True, return_counts=True)
-        total = np.add.reduceat(prob, starts)
-        return cls(mdp, starts, pair, prob / np.repeat(total, counts), reward, to)
+    def of(cls, problem: MDP | StockMDP) -> "RiskRows":
+        """Outcomes of a model, with rewards by next state where it has them, or of a `StockMDP`, with its own noise."""
+        mdp, out = (problem.mdp, problem.outcomes) if isinstance(problem, StockMDP) else (problem, Outcomes.of(problem))
+        pair, counts = np.unique(out.row_of(), return_counts=True)
+        kept = mdp.actions.ravel()[pair]
+        used = np.repeat(kept, counts)
+        pair, counts = pair[kept], counts[kept]
+        starts = np.cumsum(counts) - counts
+        prob = out.prob[used]
+        prob = prob / np.repeat(np.add.reduceat(prob, starts), counts)
+        return cls(mdp, starts, pair, prob, out.reward[used], out.next_state[used])
 
     @property
     def counts(self) -> np.ndarray:

@@ -7,7 +7,18 @@ import pytest
 
 import mdplab
 from mdplab.exact import backward_induction, entropic_risk_dp, evar_dp, nested_cvar, policy_iteration
-from mdplab.models import MDP, CVaRSet, FiniteLaw, RobustMDP, SolverFailure, entropic_risk, evar
+from mdplab.models import (
+    MDP,
+    CVaR,
+    CVaRSet,
+    FiniteLaw,
+    Outcomes,
+    RobustMDP,
+    SolverFailure,
+    StockMDP,
+    entropic_risk,
+    evar,
+)
 
 
 def random_mdp(seed, gamma=0.8, horizon=None, S=3):
@@ -149,6 +160,17 @@ def test_a_coin_in_closed_form():
     # -(1/beta) log cosh beta.
     for beta in (1e-4, 1.0, 30.0):
         assert entropic_risk_dp(coin(), beta).value[0] == pytest.approx(-np.log(np.cosh(beta)) / beta, abs=1e-9)
+
+
+def test_noise_of_a_stock_problem_counts():
+    """One decision worth 1 or -1 evenly, to one next state: the MDP has a mean of 0, the outcomes a risk."""
+    out = Outcomes([0, 2, 3], [1, 1, 1], [1.0, -1.0, 0.0], [0.5, 0.5, 1.0], 2, 1)
+    mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [0.0]], 0.5)
+    noisy = StockMDP(mdp, CVaR(0.5), outcomes=out, start=0)
+    assert entropic_risk_dp(mdp, 2.0).value[0] == pytest.approx(0.0, abs=1e-6)
+    assert entropic_risk_dp(noisy, 2.0).value[0] == pytest.approx(-np.log(np.cosh(2.0)) / 2, abs=1e-6)
+    law = FiniteLaw([-1.0, 1.0], [0.5, 0.5])
+    assert evar_dp(noisy, 0.7, tol=1e-5).value[0] == pytest.approx(evar(law, 0.7), abs=1e-5)
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, 1.5, float("nan")])
