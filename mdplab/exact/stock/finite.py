@@ -12,6 +12,9 @@ from mdplab.exact.stock.reachable import Laws, Reachable, reachable_stocks
 from mdplab.exact.stock.stage_passes import Tie, checked_tie, first_choices, forward_law, law_pass, utility_pass
 from mdplab.models import FiniteLaw, Functional, Guarantee, Solution, StockMDP, can_optimise
 
+# exp of more than this, times a slope, is beyond the range of floats.
+_LARGEST_EXPONENT = 600
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class StockPolicy:
@@ -99,8 +102,14 @@ def _prepared(
         raise ValueError(f"{guarantee.reason}; heuristic=True computes it anyway, without a guarantee")
     if graph is None:
         graph = reachable_from(problem, c0, merge=merge)
-    elif graph.gamma != problem.gamma or (problem.horizon is not None and graph.horizon != problem.horizon):
+    if graph.gamma != problem.gamma or (problem.horizon is not None and graph.horizon != problem.horizon):
         raise ValueError(f"graph has gamma {graph.gamma:g} and horizon {graph.horizon}, unlike the problem")
+    f = problem.objective
+    if f.kind == "exponential":
+        # Later stages count in their own money, which is worth less.
+        exponent = abs(f.parameters["b"]) * largest_money(graph) / graph.gamma**graph.horizon
+        if exponent > _LARGEST_EXPONENT:
+            raise ValueError(f"{f.name} overflows: exponents up to {exponent:.4g} occur; give a smaller b")
     return graph, guarantee
 
 
@@ -189,7 +198,7 @@ def distributional_policy_iteration(
     problem, c0, heuristic, tie, merge, max_atoms, graph
         As for `distributional_value_iteration`. A tied action that the policy plays already is kept.
     policy
-        Where to begin, on `graph`; by default the first available action everywhere.
+        Where to begin, on its own graph (`c0` then plays no part); by default the first available action everywhere.
 
     Returns
     -------
@@ -219,6 +228,9 @@ def distributional_policy_iteration(
     """
     start = time.perf_counter()
     name = "distributional_policy_iteration"
+    if policy is not None and graph not in (None, policy.graph):
+        raise ValueError("policy is on another graph than the one given")
+    graph = graph if policy is None else policy.graph
     graph, guarantee = _prepared(problem, c0, graph, heuristic, name, merge)
     choices, tie = first_choices(graph) if policy is None else policy.choices, checked_tie(tie)
     history = []

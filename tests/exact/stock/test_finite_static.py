@@ -8,7 +8,7 @@ from mdplab.exact.stock.brute_force import brute_force, history_laws
 from mdplab.exact.stock.finite import reachable_from, stock_backward_induction
 from mdplab.exact.stock.finite_static import static_cvar_finite, static_ocvar_finite
 from mdplab.exact.stock.mixtures import best_mixture
-from mdplab.exact.stock.stage_passes import utility_pass
+from mdplab.exact.stock.stage_passes import end_money, utility_pass
 from mdplab.instances.stock_grids import (
     chow_gap,
     constraint_grid,
@@ -40,6 +40,21 @@ def test_cvar_by_stock_is_brute_force(gamma):
             assert cvar(answer.extras["law"], tau) == answer.value[0]
             assert answer.extras["objective"].max() == pytest.approx(best, rel=0, abs=1e-9)  # as above
             assert answer.certificate.gap < 1e-9
+
+
+def test_candidates_left_out_hold_no_maximum():
+    """Thousands of possible returns: the scan looks at few of them and finds what all of them say."""
+    for seed in range(3):
+        problem = random_stock(seed, 0.7, horizon=6)
+        graph = reachable_from(problem)
+        candidates = -np.unique(end_money(graph))[::-1]
+        assert candidates.size > 300
+        values, _ = utility_pass(graph, functional("negative_part").utility, candidates)
+        for tau in LEVELS:
+            answer = static_cvar_finite(problem.replace(objective=CVaR(tau)), certify=False)
+            every = -candidates + values[0][0] / tau
+            assert answer.extras["objective"].max() == pytest.approx(every.max(), rel=0, abs=1e-12)  # rounding of sums
+            assert answer.num_iters < candidates.size
 
 
 @pytest.mark.parametrize("gamma", [1.0, 0.7])
