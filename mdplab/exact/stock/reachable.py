@@ -172,7 +172,8 @@ def reachable_stocks(
         )
         if over:
             return Reachable(tuple(stages), roots, start_states, c0, float(gamma))
-        money, keys, t = next_money, next_keys, t + 1
+        # A stage that nothing reaches, all play being over, keeps one stock: the certificate's stages are not empty.
+        money, keys, t = next_money if next_money.size else np.zeros(1), next_keys, t + 1
 
 
 @dataclass(frozen=True, eq=False, slots=True)

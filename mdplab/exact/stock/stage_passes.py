@@ -102,7 +102,7 @@ def utility_pass(
                 q = _over_rows(np.minimum if combine == "min" else np.maximum, stage, later)
             if running is not None:
                 q += graph.gamma**t * running[stage.state[stage.row_node], stage.row_action][:, None]
-            choices[t] = best_rows(graph, t, q, slack, tie) if follow is None else follow[t].reshape(here.shape[0], -1)
+            choices[t] = best_rows(graph, t, q, slack, tie) if follow is None else np.atleast_2d(follow[t].T).T
             decides = np.diff(stage.node_ptr) > 0
             chosen = np.take_along_axis(q, choices[t][decides], axis=0) if q.size else q
             here[decides] = chosen
