@@ -23,11 +23,11 @@ performative-stability
     least that bound plus `|d - next|_2`, and so bounds `|d - F(d)|_2`, F one round of repeated optimisation: d
     reproduces itself up to the gap. If `distance` is among the data and finite, also `|d - d_S|_2 <= distance` for any
     stable point d_S. For that the referee derives q < 1, the `contraction_factor` of `mdplab.models`, with `|F(d) -
-    d_S| <= q |d^pi - d_S|`, `d^pi` the occupancy of d's policy in what it meets; and `|d^pi - d| <= delta(d)`, so that
-    it is enough to have `distance >= (gap + q delta) / (1 - q)`.
+    d_S| <= q |d^pi - d_S|`, `d^pi` the occupancy of d's policy in what it meets. With d' the policy times the flow of
+    d, `|d^pi - d|_1 <= delta(d') + |d - d'|_1`; if that is e, `distance >= (gap + q e) / (1 - q)` is enough.
 
-The policy is d in proportion, any distribution where there is no flow. Float level: sums carry `gamma_n` allowances.
-Exact level: all but the response is rational.
+The policy is d in proportion, any distribution where there is no flow; for a `PerformativeMDP` its `policy_of(d)`.
+Float level: sums carry `gamma_n` allowances. Exact level: all but the response is rational.
 """
 
 from fractions import Fraction
@@ -126,16 +126,20 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
         except ValueError as invalid:
             raise Refused(f"the environment of d is invalid: {invalid}") from None
         case = Case(environment, solution, level)
+        if problem.lam is not None and case.number("lam") != problem.lam:
+            raise Refused(f"lam is {case.number('lam'):.17g} in the certificate, {problem.lam:.17g} in the problem")
         if not np.array_equal(np.asarray(case.data.get("exits", problem.exits)), problem.exits):
             raise Refused("exits are not the terminal states of the problem")
         with np.errstate(over="ignore", invalid="ignore"):
             bound, _ = _distance(case, "next")
             apart = _root_up(sum((x * x for x in _differences(d, case.array("next", shape))), Fraction(0)))
-            _policy_of_flow(case, d)
+            policy = problem.policy_of(d)
+            if not np.array_equal(case.policy(), policy):
+                raise Refused("the policy is not the problem's policy_of(d)")
             derived = case.claims_gap(_up(bound + apart))
         about = ["one round of the response as computed in floats", *case.about]
         if "distance" in case.data and np.isfinite(float(case.data["distance"])):
-            about.append(_near_the_stable_point(problem, case, d))
+            about.append(_near_the_stable_point(problem, case, d, policy))
         gap = derived
     except Refused as refusal:
         reason = str(refusal)
@@ -149,7 +153,7 @@ def _differences(x: np.ndarray, y: np.ndarray) -> list[Fraction]:
     return [Fraction(a) - Fraction(b) for a, b in zip(x.ravel().tolist(), y.ravel().tolist())]
 
 
-def _near_the_stable_point(problem: PerformativeMDP, case: Case, d: np.ndarray) -> str:
+def _near_the_stable_point(problem: PerformativeMDP, case: Case, d: np.ndarray, policy: np.ndarray) -> str:
     """The distance claimed follows from the gap claimed and a Lipschitz constant below 1 that is derived here."""
     distance = Fraction(case.number("distance"))
     found = contraction_factor(problem, case.number("lam"))
@@ -158,10 +162,15 @@ def _near_the_stable_point(problem: PerformativeMDP, case: Case, d: np.ndarray) 
     q = Fraction(found.factor)
     sums = _exact_sums if case.level == "exact" else _float_sums
     top = case.rows.require_contraction(case.mdp.gamma)
-    delta = sums(case.mdp, case.number("lam"), problem.exits, d, case.array("h", (case.mdp.S,)))[0] / (1 - top)
-    needed = (Fraction(float(case.solution.certificate.gap)) + q * delta) / (1 - q)
+    flow = d.sum(axis=1, keepdims=True)
+    deployed = np.where(problem.available, flow * policy, 0.0)
+    defect = sums(case.mdp, case.number("lam"), problem.exits, deployed, case.array("h", (case.mdp.S,)))[0]
+    # Rows of policy and proportions of deployed differ by at most 2 (A + 4) u in l1; that is carried on for ever.
+    rounding = Fraction(4 * (problem.A + 8) * UNIT * float(flow.sum()) * (1 + problem.S * UNIT))
+    shift = sum((abs(x) for x in _differences(d, deployed)), Fraction(0)) + (defect + rounding) / (1 - top)
+    needed = (Fraction(float(case.solution.certificate.gap)) + q * shift) / (1 - q)
     if distance < needed:
-        raise Refused(f"distance {float(distance):.17g} is smaller than (gap + q delta) / (1 - q) = {_up(needed):.17g}")
+        raise Refused(f"distance {float(distance):.17g} is smaller than (gap + q e) / (1 - q) = {_up(needed):.17g}")
     assumed = "" if found.derived else " (sensitivity as stated by the problem)"
     return f"within {float(distance):.3g} of any stable point, contraction factor {found.factor:.6g}{assumed}"
 

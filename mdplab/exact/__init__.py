@@ -18,6 +18,8 @@ from mdplab.exact.linear import linear_backward_induction, linear_policy_evaluat
 from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
+from mdplab.exact.performative import project_flow, regularized_occupancy
+from mdplab.exact.performative_stable import performatively_stable
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
 from mdplab.exact.risk import entropic_risk_dp, nested_cvar
 from mdplab.exact.robust import (
@@ -54,11 +56,14 @@ __all__ = [
     "nested_cvar",
     "occupancy_measure",
     "partial_policy_iteration",
+    "performatively_stable",
     "policy_evaluation",
     "policy_iteration",
+    "project_flow",
     "q_values",
     "quantile_control",
     "quantile_evaluation",
+    "regularized_occupancy",
     "residual_conditioned_policy_iteration",
     "return_laws",
     "robust_modified_policy_iteration",

@@ -36,6 +36,8 @@ from mdplab.models import MDP, Certificate, Solution, SolverFailure
 
 _U = 2.0**-53
 METHODS = ("newton", "clarabel")
+# Newton's method then goes on until rounding stops it: states of tiny flow have their say in h.
+FINEST = 1e-16
 
 
 def regularized_occupancy(
@@ -90,8 +92,9 @@ def regularized_occupancy(
         raise ValueError(f"method is {method!r}; expected one of {list(METHODS)}")
     allowed = mdp.actions & ~exits[:, None]
     if method == "newton":
+        start = None if start is None else np.asarray(start, dtype=np.float64) / lam
         found = occupancy.project_flow(
-            mdp.P, mdp.mu, mdp.gamma, mdp.r / lam, available=allowed, start=None if start is None else start / lam
+            mdp.P, mdp.mu, mdp.gamma, mdp.r / lam, available=allowed, start=start, tol=FINEST
         )
         d, h, steps = found.d, lam * found.h, found.num_iters
     else:

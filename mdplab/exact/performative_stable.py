@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from mdplab.exact.arguments import checked_count, checked_positive, checked_tol, require_type
-from mdplab.exact.performative import certified_occupancy, flow_defect
+from mdplab.exact.performative import FINEST, certified_occupancy, flow_defect
 from mdplab.kernels.occupancy import project_flow
 from mdplab.models import (
     Certificate,
+    Contraction,
     PerformativeMDP,
     Solution,
     SolverFailure,
@@ -33,7 +34,7 @@ _U = 2.0**-53
 
 def performatively_stable(
     problem: PerformativeMDP,
-    lam: float,
+    lam: float | None = None,
     *,
     tol: float = 1e-10,
     start: Any = None,
@@ -46,9 +47,10 @@ def performatively_stable(
     problem : PerformativeMDP
         Its response is called once a round.
     lam : float > 0
-        Regularisation.
+        Regularisation; the problem's own by default.
     tol : float > 0
-        Largest self-consistency residual `|d - F(d)|_2`, as certified.
+        Largest self-consistency residual `|d - F(d)|_2`, as certified. Where a contraction is proved, rounds go on
+        until the distance should be below it too.
     start : array (S, A), optional
         Occupancy whose policy is deployed first; that of the uniform policy by default. Which stable point is found
         may depend on it where no contraction is proved.
@@ -83,6 +85,9 @@ def performatively_stable(
     """
     started = time.perf_counter()
     require_type(problem, PerformativeMDP, "performatively_stable")
+    if lam is None and problem.lam is None:
+        raise ValueError("lam is missing: neither the call nor the problem gives a regularisation")
+    lam = problem.lam if lam is None else lam
     lam, tol, max_rounds = checked_positive("lam", lam), checked_tol(tol), checked_count("max_rounds", max_rounds)
     if start is None:
         uniform = problem.base.actions / problem.base.actions.sum(axis=1, keepdims=True)
@@ -94,8 +99,10 @@ def performatively_stable(
                 f"start has shape {d.shape} or a negative entry; expected an occupancy {problem.base.r.shape}"
             )
     search = _Rounds(problem, lam)
-    rounds, how = 0, "contracted"
-    found, best = search.iterate(d, tol, max_rounds // 4)
+    how = "contracted"
+    contraction = contraction_factor(problem, lam)
+    room = 1 - contraction.factor if contraction.proved and contraction.factor < 1 else 1.0
+    found, best = search.iterate(d, tol * room / 2, max_rounds // 4 if room == 1.0 else max_rounds)
     if not found:
         how = "accelerated"
         for damping in _DAMPINGS:
@@ -107,7 +114,7 @@ def performatively_stable(
         raise SolverFailure(
             f"no stable point found in {rounds} rounds: the least self-consistency residual was {search.least:.3g}"
         )
-    return _certified(problem, lam, best, search.h, tol, rounds, how, started)
+    return _certified(problem, lam, best, search.h, tol, rounds, how, started, contraction)
 
 
 class _Rounds:
@@ -178,11 +185,13 @@ def _certified(
     rounds: int,
     how: str,
     started: float,
+    contraction: Contraction,
 ) -> Solution:
     """d with its certificate: the certified solution of what its policy meets, and the distance to that."""
     environment = problem.at(problem.policy_of(d), round=rounds)
+    target = environment.r / lam
     out = project_flow(
-        environment.P, problem.mu, problem.gamma, environment.r / lam, available=problem.available, start=h
+        environment.P, problem.mu, problem.gamma, target, available=problem.available, start=h, tol=FINEST
     )
     inner = certified_occupancy(
         environment,
@@ -199,8 +208,12 @@ def _certified(
     gap = (inner.certificate.gap + apart) * (1 + 8 * _U)
     if not gap <= tol:
         raise SolverFailure(f"the occupancy is only known to reproduce itself within {gap:.3g}, tol is {tol:.3g}")
-    shift = flow_defect(environment, problem.exits, d)
-    contraction = contraction_factor(problem, lam)
+    policy = problem.policy_of(d)
+    flow = d.sum(axis=1, keepdims=True)
+    deployed = np.where(problem.available, flow * policy, 0.0)
+    # The last term: the policy's own rounding, as the referee allows for it.
+    shift = float(np.abs(d - deployed).sum()) * (1 + 64 * _U) + flow_defect(environment, problem.exits, deployed)
+    shift += 32 * (problem.A + 8) * _U * float(flow.sum()) / (1 - problem.gamma)
     applies = contraction.proved and contraction.factor < 1
     q = contraction.factor
     distance = (gap + q * shift) / (1 - q) * (1 + 64 * _U) if applies else np.inf
@@ -219,5 +232,4 @@ def _certified(
         "iteration": how,
     }
     seconds = time.perf_counter() - started
-    policy = problem.policy_of(d)
     return Solution(inner.value, policy, certificate, "performatively_stable", rounds, seconds, extras=extras)

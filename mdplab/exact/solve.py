@@ -23,6 +23,7 @@ from mdplab.models import (
     LinearMDP,
     MarkovGame,
     MatrixGame,
+    PerformativeMDP,
     PolymatrixGame,
     PreferenceGame,
     RobustLinearMDP,
@@ -46,6 +47,7 @@ _METHODS = {
     "constrained_mdp": "mdplab.exact.constrained",
     "nash_equilibrium": "mdplab.exact.games",
     "logit_equilibrium": "mdplab.exact.logit_equilibrium",
+    "performatively_stable": "mdplab.exact.performative_stable",
     "strategy_iteration": "mdplab.exact.markov_games",
     "shapley_value_iteration": "mdplab.exact.markov_games",
     "linear_backward_induction": "mdplab.exact.linear",
@@ -63,6 +65,7 @@ _OTHERS = {
     ConstrainedMDP: (("constrained_mdp",), "the solver of a ConstrainedMDP"),
     PreferenceGame: (("nash_equilibrium",), "the solver of a PreferenceGame"),
     MatrixGame: (("nash_equilibrium",), "the solver of a MatrixGame"),
+    PerformativeMDP: (("performatively_stable",), "a stable point of a PerformativeMDP with its regularisation"),
     PolymatrixGame: (("logit_equilibrium",), "the solver of a PolymatrixGame"),
     LinearMDP: (("linear_backward_induction",), "the problem is linear over a finite horizon"),
     RobustLinearMDP: (("linear_backward_induction",), "one inner problem for each factor and stage"),
@@ -88,7 +91,8 @@ def solve(
     problem
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
         `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`; a `LinearMDP`
-        or a `RobustLinearMDP`; a `StockMDP` (with more options: `mdplab.exact.objectives.solve_stock`).
+        or a `RobustLinearMDP`; a `StockMDP` (with more options: `mdplab.exact.objectives.solve_stock`); a
+        `PerformativeMDP` that has its regularisation `lam`.
     tol
         Certified error, `> 0`.
     method

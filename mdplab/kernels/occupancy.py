@@ -11,7 +11,8 @@ Maximising `<d, r> - lam |d|^2 / 2` over C is the case `t = r / lam`; then `lam 
 The method is Newton's on this piecewise quadratic, with Armijo's rule. The matrix is `A_J A_J^T`, J the active pairs
 (`t - A^T h > 0`) and the best pair of every state: then each state has a pair in J, `A_J` has full rank, and no ridge
 is needed. It is still the exact Newton step where a state is never reached, because the extra column of that state is
-annihilated by the right choice of its own entry of the step. Where targets are large (lam small) the pieces are short
+annihilated by the right choice of its own entry of the step. Before each step h is lowered at states without flow to
+where flow could begin. Where targets are large (lam small) the pieces are short
 and Newton's method zigzags; after a few dozen steps a primal-dual interior-point method takes over, and Newton
 finishes.
 """
@@ -164,6 +165,9 @@ def _newton(P, mu, gamma, target, available, tol, max_iters, out_h, out_d):
     stalled = 0
     while steps < max_iters and residual > tol and stalled < 3:
         steps += 1
+        if _lower(P, gamma, available, open_, z, out_h):
+            _excess(P, gamma, target, available, out_h, z)
+            _gradient(P, mu, gamma, open_, z, grad)
         _solve(P, gamma, available, open_, z, grad, scratch, p)
         _slope(P, gamma, available, p, q)
         t = _search(mu, z, q, p)
@@ -223,6 +227,28 @@ def _slope(P, gamma, available, p, out_q):
                 out_q[s, a] = p[s] - gamma * ahead
             else:
                 out_q[s, a] = 0.0
+
+
+@kernel
+def _lower(P, gamma, available, open_, z, out_h):
+    """Lower h at states without flow to where their best pair would become active; whether any was lowered.
+
+    The dual does not grow: its derivative there is the inflow, which is not negative. Where the inflow is tiny the dual
+    is so flat that Newton's step, whose matrix counts the best pair as active, would hardly move.
+    """
+    S, A = z.shape
+    any_lowered = False
+    for s in range(S):
+        if not open_[s]:
+            continue
+        room = np.inf
+        for a in range(A):
+            if available[s, a]:
+                room = min(room, max(0.0, -z[s, a]) / (1.0 - gamma * P[s, a, s]))
+        if room > 0.0:
+            out_h[s] -= room
+            any_lowered = True
+    return any_lowered
 
 
 @kernel

@@ -8,6 +8,9 @@ import numpy as np
 from mdplab.models.mdp import MDP
 from mdplab.models.validation import ROW_SUM_TOLERANCE
 
+# Flow through a state that is no flow. In the published gridworld any value from 1e-14 to 1e-8 gives the same iterates.
+NEGLIGIBLE = 1e-10
+
 Response = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -62,6 +65,8 @@ class PerformativeMDP:
         `previous` is the environment `(P, r)` that the last policy met, see `MixedResponse`.
     name : str
         For tables.
+    lam : float > 0, optional
+        Regularisation of the problem, where a solver is not told another.
     reward_sensitivity, transition_sensitivity : float, optional
         Constants `eps_r`, `eps_p` that the author of the problem vouches for, see `sensitivity_bounds`.
     sensitivity_kind : {"proved", "estimated"}, optional
@@ -92,6 +97,7 @@ class PerformativeMDP:
     base: MDP
     response: Response
     name: str = field(default="", kw_only=True)
+    lam: float | None = field(default=None, kw_only=True)
     reward_sensitivity: float | None = field(default=None, kw_only=True)
     transition_sensitivity: float | None = field(default=None, kw_only=True)
     sensitivity_kind: str | None = field(default=None, kw_only=True)
@@ -105,6 +111,8 @@ class PerformativeMDP:
             raise ValueError("base has no start distribution mu")
         if not callable(self.response):
             raise ValueError(f"response is a {type(self.response).__name__}; expected a function of the policy")
+        if self.lam is not None and not 0 < self.lam < np.inf:
+            raise ValueError(f"lam is {self.lam!r}; expected a positive number")
         object.__setattr__(self, "base", self.base.dense())
         constants = (self.reward_sensitivity, self.transition_sensitivity)
         names = ("reward_sensitivity", "transition_sensitivity")
@@ -149,12 +157,15 @@ class PerformativeMDP:
         return self.base.actions & ~self.base.terminal[:, None]
 
     def policy_of(self, d: np.ndarray) -> np.ndarray:
-        """The policy (S, A) proportional to `d` in each state, uniform over available actions where d vanishes."""
+        """The policy (S, A) proportional to `d` in each state, uniform over available actions where d vanishes.
+
+        A flow of at most `NEGLIGIBLE` through a state counts as none: a solver's residual does not tell it from zero,
+        and a response may listen to the policy there all the same.
+        """
         d = np.where(self.base.actions, d, 0.0)
         total = d.sum(axis=1, keepdims=True)
         uniform = self.base.actions / self.base.actions.sum(axis=1, keepdims=True)
-        # Where a flow is so small that its proportions are lost among subnormal numbers, it is no flow.
-        seen = total > 1e-300
+        seen = total > NEGLIGIBLE
         return np.where(seen, d / np.where(seen, total, 1.0), uniform)
 
     def respond(
