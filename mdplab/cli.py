@@ -206,7 +206,10 @@ def report_(
 def solve(
     source: Annotated[str, typer.Argument(metavar="FILE|gym:ID", help="A model file, or a gymnasium toy-text id.")],
     gamma: Annotated[float | None, typer.Option(help="Discount factor in [0, 1].")] = None,
-    tol: Annotated[float, typer.Option(help="Certified error of value and policy, in the units of the value.")] = 1e-6,
+    tol: Annotated[
+        float | None,
+        typer.Option(help="Certified error of value and policy [default: 1e-6; what a grid of stocks gives]."),
+    ] = None,
     method: Annotated[str, typer.Option(help="A solver's name, or auto.")] = "auto",
     horizon: Annotated[int | None, typer.Option(min=1, help="Number of decisions.")] = None,
     criterion: Annotated[str, typer.Option(help="auto or average.")] = "auto",
@@ -248,6 +251,8 @@ def solve(
         **{"radius": radius, "rectangularity": rectangularity, "support": support, "level": level, "cost": cost},
         **{"temperature": temperature, "weights": weights, "order": order, "lo": lo, "hi": hi, "kernels": kernels},
     }
+    if objective is not None and (robust is not None or criterion != "auto"):
+        raise ValueError(f"--objective {objective} goes with neither --robust nor --criterion")
     if robust is not None:
         problem = _robust(problem, robust, described)
     elif any(said is not None for said in described.values()):
@@ -256,14 +261,12 @@ def solve(
     aims = {"start": start, "stock": stock, "stock_step": stock_step, "heuristic": heuristic or None}
     console = _console(json_file)
     if objective is not None:
-        if robust is not None or criterion != "auto":
-            raise ValueError(f"--objective {objective} goes with neither --robust nor --criterion")
         problem, solution = _beyond_the_mean(problem, objective, tol=tol, method=method, **aims)
     elif any(said is not None for said in aims.values()):
         name = next(name for name, said in aims.items() if said is not None).replace("_", "-")
         raise ValueError(f"--{name} is for an objective beyond the mean; say which with --objective")
     else:
-        solution = solve_problem(problem, tol=tol, method=method, criterion=criterion)
+        solution = solve_problem(problem, tol=1e-6 if tol is None else tol, method=method, criterion=criterion)
         if json_file != "-":
             print_solution(console, problem, solution)
     certificate = solution.certificate
@@ -306,7 +309,7 @@ def solve(
 
 
 def _beyond_the_mean(
-    mdp: Any, text: str, *, tol: float, method: str, start: str | None, heuristic: bool | None, **options: Any
+    mdp: Any, text: str, *, tol: float | None, method: str, start: str | None, heuristic: bool | None, **options: Any
 ) -> tuple[Any, Any]:
     """The problem that an objective makes of a loaded model, and its solution."""
     import numpy as np
@@ -331,7 +334,7 @@ def _beyond_the_mean(
     if "stock" in given and not isinstance(objective, Functional):
         raise ValueError(f"--stock is {given['stock']:g}; {text} chooses its own initial stock, or has none")
     if text == "mean" and not given:
-        return mdp, solve_problem(mdp, tol=tol, method=method)
+        return mdp, solve_problem(mdp, tol=1e-6 if tol is None else tol, method=method)
     return solve_objective(mdp, objective, tol=tol, method=method, heuristic=bool(heuristic), **given)
 
 

@@ -34,8 +34,8 @@ STOCK_METHODS = {
     "static_ocvar_finite": "mdplab.exact.stock.finite_static",
     "stock_value_iteration": "mdplab.exact.stock.grid",
     "stock_policy_iteration": "mdplab.exact.stock.grid",
-    "static_cvar": "mdplab.exact.stock.grid",
-    "static_ocvar": "mdplab.exact.stock.grid",
+    "static_cvar": "mdplab.exact.stock",
+    "static_ocvar": "mdplab.exact.stock",
 }
 _ON_A_GRID = {"stock_value_iteration", "stock_policy_iteration", "static_cvar", "static_ocvar"}
 _LAWS = "distributional_value_iteration"
@@ -45,7 +45,7 @@ _OF_LAWS = {_LAWS, "distributional_policy_iteration"}
 def solve_stock(
     problem: StockMDP,
     *,
-    tol: float = 1e-6,
+    tol: float | None = None,
     method: str = "auto",
     stock: float = 0.0,
     stock_step: float | None = None,
@@ -56,8 +56,8 @@ def solve_stock(
     Parameters
     ----------
     problem : StockMDP
-    tol : float > 0
-        Certified error on a grid, as far as the grid allows; reachable stocks are exact up to rounding.
+    tol : float > 0, optional
+        Certified error on a grid; None for what 401 stocks give. Reachable stocks are exact up to rounding.
     method : str
         A key of `STOCK_METHODS`, or `"auto"`.
     stock : float
@@ -87,7 +87,7 @@ def solve_stock(
     [1.428571]
     """
     require_type(problem, StockMDP, "solve_stock")
-    tol, objective = checked_tol(tol), problem.objective
+    tol, objective = None if tol is None else checked_tol(tol), problem.objective
     if method not in ("auto", *STOCK_METHODS):
         raise ValueError(f"method is {method!r}; a StockMDP is solved by 'auto' or one of {sorted(STOCK_METHODS)}")
     reason = ""
@@ -118,7 +118,7 @@ def solve_objective(
     objective: Objective,
     *,
     start: Any = None,
-    tol: float = 1e-6,
+    tol: float | None = None,
     method: str = "auto",
     stock: float = 0.0,
     stock_step: float | None = None,
@@ -133,8 +133,10 @@ def solve_objective(
         What `mdplab.models.parse_objective` returns.
     start : int or array (S,), optional
         First state or its distribution, the model's `mu` by default; CVaR, OCVaR and EVaR need one.
-    tol, method, stock, stock_step, heuristic
-        As for `solve_stock`; the last four only where a stock is carried.
+    tol : float > 0, optional
+        Certified error; None for 1e-6, and on a grid of stocks for what 401 of them give.
+    method, stock, stock_step, heuristic
+        As for `solve_stock`; only where a stock is carried.
 
     Returns
     -------
@@ -166,6 +168,7 @@ def solve_objective(
     if method != "auto" or stock_step is not None:
         name, value = ("method", method) if method != "auto" else ("stock_step", stock_step)
         raise ValueError(f"{name} is {value!r}, but {objective.name} has one method, and no grid of stocks")
+    tol = 1e-6 if tol is None else checked_tol(tol)
     if isinstance(objective, EVaR):
         return mdp, import_module("mdplab.exact.evar").evar_dp(mdp, objective.level, start, tol=tol)
     risk = import_module("mdplab.exact.risk")
