@@ -1,0 +1,5 @@
+"""Stock-augmented dynamic programming: on all reachable stocks over a finite horizon, on a grid of stocks without one."""
+
+from mdplab.exact.stock.grid import static_cvar, static_ocvar, stock_policy_iteration, stock_value_iteration
+
+__all__ = ["static_cvar", "static_ocvar", "stock_policy_iteration", "stock_value_iteration"]
