@@ -31,7 +31,8 @@ lo[0]) - L / b`.
 Proof for floats. d is within `u (|gamma x| + |r + gamma x| + |d|) (1 + 4 u)`, `b_t` within a factor `1 +- (t + 2) u`
 as a running product, so `z = -b_t d` within some `w`, and `expm1(z)` within `exp(z) expm1(w)` and 16 u of itself
 (NumPy's `expm1` and `exp` are taken to be accurate to 8 units in the last place). The sum over a row adds as many
-roundings as it has outcomes. Dividing by the row's sum does not change a sign. Where `b_t <= 2^-400`, `z <= expm1(z)
+roundings as it has outcomes. Dividing by the row's sum does not change a sign. Under hi, z above 600 counts as 600,
+which lowers the sum. Where `b_t <= 2^-400`, `z <= expm1(z)
 <= z + z^2` replaces `expm1`: `E d <= 0` and `E d >= 2^-400 E d^2` suffice.
 """
 
@@ -52,6 +53,7 @@ from mdplab.certify.statistics import bounds_of
 from mdplab.models import MDP, StockMDP
 
 _FAINT = 2.0**-400
+_STEEP = 600.0
 _DIGITS = (128, 512)
 
 
@@ -256,6 +258,10 @@ class _Risk:
         slip = UNIT * (1 + 8 * UNIT) * (np.abs(far) + np.abs(ahead) + np.abs(d)) + 2.0**-1000
         z = -b * d
         reach = (b * slip + (stages[:, None] + 8) * UNIT * np.abs(z)) * (1 + 16 * UNIT) + 2.0**-1000
+        if sign < 0:
+            # A sum is shown to be at least 0: what would overflow is lowered.
+            reach = np.where(z - reach >= _STEEP, 0.0, reach)
+            z = np.minimum(z, _STEEP)
         grown = np.expm1(z)
         # exp(z) = 1 + expm1(z), at most.
         off = (np.exp(z) * (1 + 16 * UNIT) + 2.0**-1000) * np.expm1(reach) * (1 + 16 * UNIT)
