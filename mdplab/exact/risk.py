@@ -183,6 +183,7 @@ class StagedRisk:
         self.rows = RiskRows.of(problem)
         self.R = self.rows.spread(self.H)
         self.n = int(self.rows.counts.max())
+        self.owner = np.repeat(self.rows.pair // mdp.A, self.rows.counts)
         if self.H is None:
             self._neutral(tol)
             self.tail_data = {"mean_lo": self.mean - self.slack, "mean_hi": self.mean + self.slack}
@@ -196,12 +197,15 @@ class StagedRisk:
         self.neutral, self.mean = answer.policy, answer.value
         v, q = self.mean, self.rows.q(self.mean, 0.0)
         off = max(float((q.max(axis=1) - v).max()), float((v - q[np.arange(self.mdp.S), self.neutral]).max()), 0.0)
-        self.slack = (off + 2 * self.allowance(v, 0.0, 0)) / (1 - gamma) * (1 + 1e-9)
+        self.slack = (off + 2 * self.allowance(v, 0.0)) / (1 - gamma) * (1 + 1e-9)
 
-    def allowance(self, v: np.ndarray, width: float, t: int) -> float:
-        """Margin that makes an inequality between floats hold exactly, ours and a referee's rounding included."""
+    def allowance(self, v: np.ndarray, width: float, t: int = 0, d: float = 0.0) -> float:
+        """Margin that makes an inequality between floats hold exactly, ours and a referee's rounding included.
+
+        The risk aversion b_t is a power, rounded t times; that matters only as far as values differ, by `d` at most.
+        """
         size = float(np.abs(self.rows.reward).max() + 2 * np.abs(v).max()) + width
-        return (256 + 4 * self.n + 8 * t) * UNIT * size
+        return ((256 + 4 * self.n) * size + 8 * t * (d + width)) * UNIT
 
     def solve(self, beta: float, tol: float) -> Stages:
         """Stages of one risk aversion, with a tail that costs at most tol / 2."""
@@ -215,12 +219,14 @@ class StagedRisk:
         if self.H is None:
             loss = betas[T] * self.R**2 / 8 * (1 + 1e-9)
             value[T], policy[T] = self.mean - loss / 2, self.neutral
-            width[T] = loss / 2 + self.slack + self.allowance(self.mean, loss + self.slack, T)
+            room = self.allowance(self.mean, loss + self.slack, T, loss + float(np.abs(self.mean).max()))
+            width[T] = loss / 2 + self.slack + room
         for t in range(T - 1, -1, -1):
             q = self.rows.q(value[t + 1], betas[t])
             policy[t] = q.argmax(axis=1)
             value[t] = q[states, policy[t]]
-            room = self.allowance(value[t + 1], width[t + 1], t)
+            d = float(np.abs(self.rows.reward + gamma * value[t + 1][self.rows.to] - value[t][self.owner]).max())
+            room = self.allowance(value[t + 1], width[t + 1], t, d)
             width[t] = gamma * width[t + 1] * (1 + 4 * UNIT) + room + 4 * UNIT * np.abs(value[t]).max()
         return Stages(value, width, policy, betas, float(2 * gamma**T * width[T]))
 

@@ -1,5 +1,6 @@
 """Nested CVaR, entropic risk and EVaR: limits, closed forms, brute force over policies, order of the measures."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -148,6 +149,48 @@ def test_no_risk_aversion_beats_the_bracket():
     for beta in np.geomspace(1e-3, 1e4, 25):
         h = entropic_risk_dp(mdp, float(beta), tol=1e-6).value[0] + np.log(level) / beta
         assert h <= answer.value[0] + answer.certificate.gap + 1e-6
+
+
+@pytest.mark.parametrize("horizon", [None, 4])
+@pytest.mark.parametrize("beta", [1e-9, 0.7, 1e9])
+def test_the_referee_agrees_on_entropic_risk(horizon, beta):
+    mdp = random_mdp(8, horizon=horizon)
+    answer = entropic_risk_dp(mdp, beta)
+    report = mdplab.check(mdp, answer)
+    assert report, report.reason
+    worse = answer.policy.copy()
+    worse[0] = 1 - worse[0]
+    changed = dataclasses.replace(answer, policy=worse)
+    assert not mdplab.check(mdp, changed)
+    shifted = answer.certificate.data["hi"] - 1e-6
+    data = {**answer.certificate.data, "hi": shifted, "lo": np.minimum(answer.certificate.data["lo"], shifted)}
+    certificate = dataclasses.replace(answer.certificate, data=data)
+    assert not mdplab.check(mdp, dataclasses.replace(answer, value=shifted[0], certificate=certificate))
+
+
+@pytest.mark.parametrize("horizon", [None, 4])
+@pytest.mark.parametrize("level", [1e-9, 0.2, 1.0])
+def test_the_referee_agrees_on_evar(horizon, level):
+    mdp = random_mdp(8, horizon=horizon)
+    answer = evar_dp(mdp, level, 0, tol=1e-4)
+    report = mdplab.check(mdp, answer)
+    assert report, report.reason
+    assert report.gap <= answer.certificate.gap <= 1e-4
+    better = dataclasses.replace(answer, value=answer.value + 2e-4)
+    assert not mdplab.check(mdp, better)
+
+
+def test_the_exact_level_agrees():
+    pytest.importorskip("flint")
+    mdp = random_mdp(8, horizon=2, S=2)
+    assert mdplab.check(mdp, entropic_risk_dp(mdp, 0.7), level="exact")
+
+
+def test_long_discounts_are_certified():
+    mdp = random_mdp(8, gamma=0.998)
+    answer = entropic_risk_dp(mdp, 1.0)
+    assert answer.certificate.gap <= 1e-6
+    assert mdplab.check(mdp, answer)
 
 
 def test_risk_neutral_policies_of_a_horizon_are_the_limit():
