@@ -1,4 +1,4 @@
-"""The American put option of the robust linear papers: a binomial price, hat features, and its published random stream."""
+"""The American put option of the robust linear papers: a binomial price, hat features, the published random stream."""
 
 from dataclasses import dataclass
 

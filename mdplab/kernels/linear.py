@@ -46,12 +46,15 @@ def factor_values(kind, M, v, order, size, least, top, out_w):
 
 @kernel
 def _tv_value(m, v, order, radius, least):
-    """max over alpha in {0} and the values of m . min(v, alpha) - radius (alpha - least)_+, by a scan of all knots."""
-    rest, at_zero = 0.0, 0.0
+    """max over alpha >= 0 of m . min(v, alpha) - radius (alpha - least)_+, at the best of all knots: 0, least, values."""
+    rest, at_zero, at_least = 0.0, 0.0, 0.0
     for j in range(m.shape[0]):
         rest += m[j]
         at_zero += m[j] * min(v[j], 0.0)
+        at_least += m[j] * min(v[j], least)
     best, below = at_zero - radius * max(0.0 - least, 0.0), 0.0
+    if least > 0.0:
+        best = max(best, at_least)
     for k in range(m.shape[0]):
         j = order[k]
         below += m[j] * v[j]

@@ -237,7 +237,8 @@ def statistics(phi: np.ndarray, data: OfflineData, ridge: float) -> tuple[np.nda
 
 def checked_problem(phi: Any, rewards: Any, data: OfflineData) -> tuple[np.ndarray, np.ndarray]:
     """Features (S, A, d) and rewards (H, S, A) that fit the data, or ValueError."""
-    phi, rewards = (np.ascontiguousarray(x, dtype=np.float64) for x in (phi, rewards))
+    # Copies: Numba compiles anew for an array that is read-only.
+    phi, rewards = (np.array(x, dtype=np.float64, order="C") for x in (phi, rewards))
     if phi.ndim != 3:
         raise ValueError(f"phi has shape {phi.shape}; expected (S, A, d)")
     S, A, _ = phi.shape
