@@ -46,7 +46,7 @@ def factor_values(kind, M, v, order, size, least, top, out_w):
 
 @kernel
 def _tv_value(m, v, order, radius, least):
-    """max over alpha >= 0 of m . min(v, alpha) - radius (alpha - least)_+, at the best of all knots: 0, least, values."""
+    """max over alpha >= 0 of m . min(v, alpha) - radius (alpha - least)_+, over all knots (0, least, values)."""
     rest, at_zero, at_least = 0.0, 0.0, 0.0
     for j in range(m.shape[0]):
         rest += m[j]
