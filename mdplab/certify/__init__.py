@@ -112,8 +112,9 @@ linear, linear-evaluation
     their sums and moved into their sets as in kind robust; `tau` and `reference` `(H, S, A)` if the policy is
     regularised: `lo[H] <= 0 <= hi[H]`, `lo[h] <= T_pi lo[h + 1]`, and `T hi[h + 1] <= hi[h]` under the factors,
     `T_pi` for linear-evaluation: see `mdplab.certify.linear`.
-regularized-occupancy, performative-stability
-    An MDP with `mu`, and a `PerformativeMDP`: see `mdplab.certify.performative`. The gap is one of occupancies.
+regularized-occupancy, performative-stability, performative-optimum
+    An MDP with `mu`, and two of a `PerformativeMDP`: see `mdplab.certify.performative` (the gap is one of occupancies)
+    and `mdplab.certify.performative_optimum` (of the objective).
 logit-equilibrium
     A `PolymatrixGame`: see `mdplab.certify.polymatrix`; float level only.
 
@@ -126,6 +127,7 @@ from mdplab.certify.optimality import OptimalityProof, prove_optimal
 from mdplab.certify.polymatrix import check_logit
 from mdplab.certify.report import CheckReport
 from mdplab.certify.small_gain import SmallGainVerdict, check_small_gain
+from mdplab.certify.statistics import enclose_statistic
 
 __all__ = [
     "CheckReport",
@@ -135,6 +137,7 @@ __all__ = [
     "check",
     "check_logit",
     "check_small_gain",
+    "enclose_statistic",
     "prove_equilibrium",
     "prove_optimal",
 ]

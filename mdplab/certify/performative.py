@@ -37,6 +37,7 @@ from time import perf_counter
 import numpy as np
 
 from mdplab.certify.case import Case, finite, first, require_sign
+from mdplab.certify.performative_optimum import performative_optimum
 from mdplab.certify.rational import fraction, number, numbers, row_of
 from mdplab.certify.report import CheckReport, Refused
 from mdplab.certify.rows import UNIT
@@ -96,7 +97,8 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
     problem : PerformativeMDP
         Its response is called once, at the policy of the certificate's d.
     solution : Solution
-        Certificate of kind `"performative-stability"`, see the module.
+        Certificate of kind `"performative-stability"`, see the module, or `"performative-optimum"`, see
+        `mdplab.certify.performative_optimum`.
     level : {"float", "exact"}
         The response is a float function at both levels: what is exact is all that follows it.
 
@@ -116,6 +118,9 @@ def check_performative(problem: PerformativeMDP, solution: Solution, *, level: s
     kind = str(solution.certificate.kind)
     gap, reason, about = float("inf"), "", []
     try:
+        if kind == "performative-optimum":
+            gap, about = performative_optimum(problem, solution, level)
+            return CheckReport(True, kind, level, gap, "", "; ".join(about), perf_counter() - start)
         if kind != "performative-stability":
             raise Refused(f"kind {kind!r} says nothing about a performative problem")
         shape = problem.base.r.shape

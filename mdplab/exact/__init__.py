@@ -19,7 +19,9 @@ from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
 from mdplab.exact.performative import project_flow, regularized_occupancy
+from mdplab.exact.performative_optimal import performatively_optimal
 from mdplab.exact.performative_stable import performatively_stable
+from mdplab.exact.objectives import solve_objective, solve_stock
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
 from mdplab.exact.risk import entropic_risk_dp, nested_cvar
 from mdplab.exact.robust import (
@@ -56,6 +58,7 @@ __all__ = [
     "nested_cvar",
     "occupancy_measure",
     "partial_policy_iteration",
+    "performatively_optimal",
     "performatively_stable",
     "policy_evaluation",
     "policy_iteration",
@@ -75,6 +78,8 @@ __all__ = [
     "soft_value_iteration",
     "solve",
     "solve_batch",
+    "solve_objective",
+    "solve_stock",
     "stochastic_shortest_path",
     "strategy_iteration",
     "value_iteration",

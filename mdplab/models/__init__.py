@@ -1,6 +1,7 @@
 """Frozen problem types, and what a solver returns."""
 
 from mdplab.models.constrained import ConstrainedMDP
+from mdplab.models.curvature import Smoothness, objective_curvature, objective_values
 from mdplab.models.distribution import (
     FiniteLaw,
     cramer,
@@ -111,6 +112,7 @@ __all__ = [
     "Sensitivity",
     "SmallGainCertificate",
     "SmoothGame",
+    "Smoothness",
     "SoftChi2",
     "SoftKL",
     "SoftTV",
@@ -137,6 +139,8 @@ __all__ = [
     "functional",
     "kolmogorov",
     "mean_variance",
+    "objective_curvature",
+    "objective_values",
     "occupancy",
     "ocvar",
     "parse_objective",

@@ -27,14 +27,14 @@ def occupancy(
         Start distribution.
     gamma : float in [0, 1)
         Discount factor.
-    policy : array (S, A)
+    policy : array (..., S, A)
         Rows sum to 1.
     exits : bool array (S,), optional
         Terminal states that are left out: d is 0 there.
 
     Returns
     -------
-    array (S, A)
+    array (..., S, A)
         Sums to `1 / (1 - gamma)` if there are no exits.
 
     Examples
@@ -43,12 +43,13 @@ def occupancy(
     [[0.5, 1.5]]
     """
     S = len(mu)
-    system = np.eye(S) - gamma * np.einsum("sa,sat->ts", policy, P)
+    system = np.eye(S) - gamma * np.einsum("...sa,...sat->...ts", policy, P)
     start = np.array(mu, dtype=np.float64)
     if exits is not None and exits.any():
-        system[exits] = np.eye(S)[exits]
+        system[..., exits, :] = np.eye(S)[exits]
         start[exits] = 0.0
-    return np.linalg.solve(system, start)[:, None] * policy
+    visits = np.linalg.solve(system, np.broadcast_to(start, system.shape[:-1])[..., None])
+    return visits * policy
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -1,10 +1,11 @@
 """Responses of performative problems in closed form, each with its sensitivity constants."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from mdplab.models.curvature import Smoothness
 from mdplab.models.mdp import MDP
 from mdplab.models.performative import PerformativeMDP, Response, occupancy
 from mdplab.models.sensitivity import (
@@ -44,6 +45,7 @@ class LinearRewardResponse:
     base: MDP
     W: Any
     eps: float
+    batched: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         n = self.base.S * self.base.A
@@ -55,12 +57,17 @@ class LinearRewardResponse:
         object.__setattr__(self, "W", W)
 
     def __call__(self, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The environment of a policy (S, A)."""
+        """The environment of policies (..., S, A)."""
         base = self.base
         # A terminal state is left out, and keeps its reward of 0.
         d = occupancy(base.P, base.mu, base.gamma, policy, exits=base.terminal)
-        r = base.r + self.eps * (self.W @ d.ravel()).reshape(d.shape)
+        r = base.r + self.eps * np.matmul(self.W, d.reshape(*d.shape[:-2], -1, 1)).reshape(d.shape)
         return base.P, np.where(base.terminal[:, None], base.r, r)
+
+    def smoothness(self, problem: PerformativeMDP) -> Smoothness:
+        """Rewards move linearly with the flow, transitions not at all."""
+        norm = rounded_up(abs(self.eps) * spectral_norm_bound(self.W))
+        return Smoothness(0.0, 0.0, 0.0, 0.0, float(self.base.r.min()), float(self.base.r.max()), norm)
 
     def sensitivity(self, problem: PerformativeMDP) -> Sensitivity:
         """`eps_r = |eps| |W|_2`, `eps_p = 0`."""
@@ -93,6 +100,7 @@ class TanhResponse:
     amplitude: float
     steepness: float
     centre: float
+    batched: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("r", "b", "c"):
@@ -109,18 +117,25 @@ class TanhResponse:
         if np.any(self.b - reach < 0) or np.any(self.b + reach > 1):
             raise ValueError(f"b + u c leaves [0, 1] for some |u| <= amplitude = {self.amplitude:g}")
 
-    def shift(self, x: float) -> float:
+    def shift(self, x: Any) -> Any:
         """u where `pi(0 | 0)` is x."""
-        return float(self.amplitude * np.tanh(self.steepness * (x - self.centre)))
+        return self.amplitude * np.tanh(self.steepness * (x - self.centre))
 
-    def kernel(self, u: float) -> np.ndarray:
-        """P (2, 2, 2) at shift u."""
-        first = self.b + u * self.c
-        return np.stack([first, 1 - first], axis=2)
+    def kernel(self, u: Any) -> np.ndarray:
+        """P (..., 2, 2, 2) at shifts u (...)."""
+        first = self.b + np.asarray(u)[..., None, None] * self.c
+        return np.stack([first, 1 - first], axis=-1)
 
     def __call__(self, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The environment of a policy (2, 2)."""
-        return self.kernel(self.shift(policy[0, 0])), self.r
+        """The environment of policies (..., 2, 2)."""
+        return self.kernel(self.shift(policy[..., 0, 0])), self.r
+
+    def smoothness(self, problem: PerformativeMDP) -> Smoothness:
+        """From `|tanh'| <= 1`, `|tanh''| <= 4 / (3 sqrt 3)`, along directions that move pi(0 | 0) by at most 1/2."""
+        first = float(np.abs(self.c).max()) * self.amplitude * self.steepness
+        second = first * self.steepness * 2 / (3 * np.sqrt(3.0))
+        low, high = self.reward_range(problem)
+        return Smoothness(0.0, 0.0, rounded_up(first), rounded_up(second), low, high)
 
     def reward_range(self, problem: PerformativeMDP) -> tuple[float, float]:
         """Least and largest reward of any response."""
@@ -164,6 +179,7 @@ class SoftmaxFollower:
     R: Any
     U: Any
     beta: float
+    batched: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("T", "R", "U"):
@@ -177,15 +193,22 @@ class SoftmaxFollower:
             raise ValueError(f"beta is {self.beta!r}; expected a finite number of at least 0")
 
     def follower(self, policy: np.ndarray) -> np.ndarray:
-        """The follower's policy (S, B) against the leader's (S, A)."""
-        logits = self.beta * np.einsum("sa,sab->sb", policy, self.U)
-        weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return weights / weights.sum(axis=1, keepdims=True)
+        """The follower's policies (..., S, B) against the leader's (..., S, A)."""
+        logits = self.beta * np.einsum("...sa,sab->...sb", policy, self.U)
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return weights / weights.sum(axis=-1, keepdims=True)
 
     def __call__(self, policy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The environment of a policy (S, A)."""
+        """The environment of policies (..., S, A)."""
         answer = self.follower(policy)
-        return np.einsum("sb,sabt->sat", answer, self.T), np.einsum("sb,sab->sa", answer, self.R)
+        return np.einsum("...sb,sabt->...sat", answer, self.T), np.einsum("...sb,sab->...sa", answer, self.R)
+
+    def smoothness(self, problem: PerformativeMDP) -> Smoothness:
+        """A softmax p whose logits move at rates within [-z, z] has `|p'|_1 <= z` and `|p''|_1 <= 2 z^2`."""
+        # Along a direction of l1 norm 1 and sum 0 a mean over actions moves by half a span at most.
+        z = rounded_up(self.beta * float(np.ptp(self.U, axis=1).max()) / 2)
+        half = float(np.ptp(self.R, axis=2).max()) / 2
+        return Smoothness(z * half, 2 * z * z * half, z, 2 * z * z, *self.reward_range(problem))
 
     def reward_range(self, problem: PerformativeMDP) -> tuple[float, float]:
         """Bounds of the rewards of any response: means of R, rounded outward."""
@@ -261,6 +284,16 @@ class MixedResponse:
         P, r = self.response(policy)
         w = self.weight
         return (1 - w) * previous[0] + w * P, (1 - w) * previous[1] + w * r
+
+    def reward_range(self, problem: PerformativeMDP) -> tuple[float, float] | None:
+        """That of the response; None if it states none."""
+        inner = getattr(self.response, "reward_range", None)
+        return inner(problem) if inner else None
+
+    def smoothness(self, problem: PerformativeMDP) -> Smoothness | None:
+        """That of the response; None if it states none."""
+        inner = getattr(self.response, "smoothness", None)
+        return inner(problem) if inner else None
 
     def sensitivity(self, problem: PerformativeMDP) -> Sensitivity:
         """That of the response, which is what its stable points depend on."""

@@ -177,9 +177,10 @@ def contraction_factor(problem: "PerformativeMDP", lam: float) -> Contraction:
     if found.transition == 0:
         return Contraction(rounded_up(found.reward / lam), found.proved, derived, found.reason)
     bounds = getattr(problem.response, "reward_range", None)
-    if bounds is None:
+    rewards = bounds(problem) if bounds else None
+    if rewards is None:
         return Contraction(np.inf, False, derived, f"no bound on the rewards of {type(problem.response).__name__}")
-    low, high = bounds(problem)
+    low, high = rewards
     if problem.exits.any():
         low, high = min(low, 0.0), max(high, 0.0)
     gamma, root = problem.gamma, float(np.sqrt(problem.S))
