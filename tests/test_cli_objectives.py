@@ -93,6 +93,39 @@ def test_states_without_a_start_are_listed(shell, model):
     assert "objective nested-cvar:0.5" in out and "there is no start" in out
 
 
+@pytest.fixture
+def endless(tmp_path):
+    """Stay in 0 for 1 with probability 1/2, or be lost in 1; or leave at once."""
+    P = [[[0.5, 0.5], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]]
+    path = tmp_path / "endless.json"
+    path.write_text(json.dumps({"P": P, "r": [[1.0, 0.5], [0.0, 0.0]], "gamma": 0.5}))
+    return path
+
+
+def test_without_a_horizon_stocks_lie_on_a_grid(shell, endless):
+    arguments = ("solve", endless, "--start", 0, "--certify", "float", "--objective")
+    code, out, _ = shell(*arguments, "cvar:0.2")
+    assert code == 0
+    assert "action by stock" in out and "law of the return" in out and "stocks lie on a grid" in out
+    code, out, _ = shell(*arguments, "cvar:0.75", "--stock-step", 0.125, "--json", "-")
+    answer = json.loads(out)
+    assert (code, answer["certificate"]["kind"], answer["referee"]["ok"]) == (0, "static-cvar", True)
+    # Always staying gives 1, 1.5, 1.75, ... with probabilities 1/2, 1/4, 1/8, ...: the worst 3/4 are the first two.
+    assert abs(answer["value"][0] - (0.5 * 1 + 0.25 * 1.5) / 0.75) <= answer["certificate"]["gap"] <= 0.1
+    assert answer["law"]["x"][0] == 1.0 and answer["grid"][1] - answer["grid"][0] == 0.125
+    code, out, _ = shell(*arguments, "utility:target", "--stock", -1.5, "--json", "-")
+    answer = json.loads(out)
+    # Staying once and then leaving: 1 or 1.25 with probability 1/2 each.
+    assert code == 0 and answer["law"]["x"][:2] == [1.0, 1.25]
+
+
+def test_what_a_grid_cannot_optimise_is_refused_even_as_a_heuristic(shell, endless):
+    for more in ((), ("--heuristic",)):
+        code, out, err = shell("solve", endless, "--start", 0, "--objective", "utility:tanh", *more)
+        assert (code, out) == (2, "")
+        assert "tanh has no alpha" in err and "with a finite horizon heuristic=True" in err
+
+
 def test_a_model_that_always_ends_needs_no_horizon(shell, model):
     code, out, _ = shell("solve", model, "--start", "play", "--objective", "cvar:0.5")
     assert code == 0

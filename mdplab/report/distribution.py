@@ -30,7 +30,8 @@ def law_of_return(problem: Any, solution: Solution, stock: float = 0.0) -> tuple
     """
     extras, mdp = solution.extras, _model(problem)
     if isinstance(extras.get("law"), FiniteLaw):
-        return extras["law"], float(extras.get("law_error", 0.0)), ""
+        known = extras.get("diagnostics", {})
+        return extras["law"], known.get("merge_error", 0.0) + known.get("tail_error", 0.0), ""
     start = problem.start_law if isinstance(problem, StockMDP) else mdp.mu
     if start is None:
         return None, np.inf, "there is no start; give --start"
@@ -45,16 +46,14 @@ def law_of_return(problem: Any, solution: Solution, stock: float = 0.0) -> tuple
 
 
 def _of_a_grid(problem: StockMDP, solution: Solution, stock: float) -> tuple[FiniteLaw | None, float, str]:
-    from mdplab.exact.stock_law import stock_policy_law
+    from mdplab.exact.stock.operator import Rows
+    from mdplab.exact.stock.rollout import realised_law
 
-    data = solution.certificate.data
-    c0 = np.atleast_1d(data.get("c0", stock))
-    weights = np.atleast_1d(data.get("weights", 1.0))
-    policy = np.broadcast_to(solution.policy, (c0.size, *solution.policy.shape[-2:]))
-    parts = [stock_policy_law(problem, data["grid"], one, c) for one, c in zip(policy, c0, strict=True)]
-    weights = weights / weights.sum()
-    error = float(sum(w * part[1] for w, part in zip(weights, parts, strict=True)))
-    return FiniteLaw.mixture([part[0] for part in parts], weights), error, ""
+    rows, grid = Rows.of(problem), solution.certificate.data["grid"]
+    largest = np.abs(problem.outcomes.reward).max() / (1 - problem.gamma) if problem.gamma < 1 else 1.0
+    start = problem.start_law
+    real = realised_law(rows, grid, solution.policy, start, stock, tol=_TAIL * float(largest) + 1e-12)
+    return real.law, real.error, ""
 
 
 def _of_a_model(mdp: Any, solution: Solution, start: np.ndarray) -> tuple[FiniteLaw | None, float, str]:
@@ -111,7 +110,7 @@ def record(problem: Any, solution: Solution, stock: float = 0.0) -> dict[str, An
     law, error, why = law_of_return(problem, solution, stock)
     out: dict[str, Any] = {"status": solution.status, "objective": _objective(problem, solution)}
     out["law"] = {"why": why} if law is None else {"x": law.x, "p": law.p, "mean": law.mean, "w1_error": error}
-    for name in ("c0", "weights", "start_value", "beta"):
+    for name in ("c0", "weights", "start_value", "beta", "cvar", "cvar_error"):
         if name in solution.extras:
             out[name] = solution.extras[name]
     if "grid" in solution.certificate.data:
@@ -198,6 +197,9 @@ def _print_value(console: Console, problem: Any, solution: Solution, stock: floa
         chosen = solution.certificate.data.get("c0") if isinstance(problem, StockMDP) else None
         at = "" if np.ndim(chosen) or chosen is None else f", with initial stock {float(chosen):.6g}"
         console.print(f"value [bold]{value.ravel()[0]:.9g}[/] from the start{at}")
+        if "cvar" in solution.extras:
+            extras = solution.extras
+            console.print(f"[dim]CVaR of the law below {extras['cvar']:.9g}, within {extras['cvar_error']:.3g}[/]")
         return
     if value.ndim == 2 and not isinstance(problem, StockMDP):
         value = value[0]
