@@ -18,10 +18,10 @@ from mdplab.exact.linear import linear_backward_induction, linear_policy_evaluat
 from mdplab.exact.linear_programming import linear_programming
 from mdplab.exact.logit_equilibrium import logit_equilibrium
 from mdplab.exact.markov_games import markov_exploitability, shapley_value_iteration, strategy_iteration
+from mdplab.exact.objectives import solve_objective, solve_stock
 from mdplab.exact.performative import project_flow, regularized_occupancy
 from mdplab.exact.performative_optimal import performatively_optimal
 from mdplab.exact.performative_stable import performatively_stable
-from mdplab.exact.objectives import solve_objective, solve_stock
 from mdplab.exact.policy_iteration import inexact_policy_iteration, policy_iteration
 from mdplab.exact.risk import entropic_risk_dp, nested_cvar
 from mdplab.exact.robust import (
