@@ -852,11 +852,11 @@ def figure_samples(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]
 def figure_phase(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Late steps of repeated optimisation on the two-state witness, over lam and the steepness of its response."""
     rows = []
-    for k in np.geomspace(1, 64, 19):
+    for k in np.geomspace(1, 64, 15):
         problem = large_lambda_witness(float(k))
-        for lam in np.geomspace(0.1, 1e6, 21):
+        for lam in np.geomspace(0.1, 1e6, 15):
             start = problem.occupancy(np.full((2, 2), 0.5))
-            d = repeated_optimization(problem, lam, num_rounds=80, start=start)["d"]
+            d = repeated_optimization(problem, lam, num_rounds=60, start=start)["d"]
             rows.append((lam, k, np.log10(max(_relative(d)[-1], 1e-12))))
     table = dict(zip(("lam", "k", "late_step"), np.array(rows).T))
     # As lam grows the policy at rest answers u with this slope, and u answers the policy with amplitude times k.
@@ -869,10 +869,10 @@ def figure_phase(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
 def figure_rewards(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """The same where rewards alone respond and repel, over lam and their sensitivity."""
     rows = []
-    for eps in np.geomspace(0.1, 10, 19):
+    for eps in np.geomspace(0.1, 10, 15):
         problem = linear_reward_witness(float(eps), -1)
-        for lam in np.geomspace(0.1, 10, 19):
-            d = repeated_optimization(problem, lam, num_rounds=150, start=np.full((2, 2), 2.5))["d"]
+        for lam in np.geomspace(0.1, 10, 15):
+            d = repeated_optimization(problem, lam, num_rounds=100, start=np.full((2, 2), 2.5))["d"]
             rows.append((lam, eps, np.log10(max(_relative(d)[-1], 1e-12))))
     return dict(zip(("lam", "eps", "late_step"), np.array(rows).T))
 
