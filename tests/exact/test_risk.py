@@ -77,7 +77,7 @@ def test_entropic_risk_is_the_best_over_all_markov_policies():
             # Atoms merge within 1e-9 (1 + |x|) in the law.
             assert answer.value[0] == pytest.approx(best, abs=1e-8)
             own = entropic_risk(law_of(mdp, answer.policy, 0, H), beta)
-            assert own == pytest.approx(best, abs=1e-8)
+            assert own == pytest.approx(best, abs=1e-8)  # as above
 
 
 def test_long_horizons_approach_the_infinite_one():
@@ -131,15 +131,15 @@ def test_evar_order_and_limits():
     mean = policy_iteration(mdp, tol=1e-9).value
     values = [float(evar_dp(mdp, level, 1, tol=1e-5).value[0]) for level in (1e-9, 0.01, 0.2, 0.7, 1.0)]
     assert values == sorted(values)
-    assert values[-1] == pytest.approx(mean[1], abs=1e-5)
+    assert values[-1] == pytest.approx(mean[1], abs=1e-5)  # tol
 
 
 def test_evar_of_a_start_distribution_counts_its_risk():
     mdp = MDP([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [-1.0]], 0.5, mu=[0.5, 0.5])
     answer = evar_dp(mdp, 0.75)
-    assert answer.value[0] == pytest.approx(evar(FiniteLaw([-2.0, 2.0], [0.5, 0.5]), 0.75), abs=1e-6)
+    assert answer.value[0] == pytest.approx(evar(FiniteLaw([-2.0, 2.0], [0.5, 0.5]), 0.75), abs=1e-6)  # tol
     assert answer.value[0] < -1e-3
-    assert evar_dp(mdp, 0.75, 0).value[0] == pytest.approx(2.0, abs=1e-6)
+    assert evar_dp(mdp, 0.75, 0).value[0] == pytest.approx(2.0, abs=1e-6)  # tol
 
 
 def test_no_risk_aversion_beats_the_bracket():
@@ -210,10 +210,10 @@ def test_noise_of_a_stock_problem_counts():
     out = Outcomes([0, 2, 3], [1, 1, 1], [1.0, -1.0, 0.0], [0.5, 0.5, 1.0], 2, 1)
     mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[0.0], [0.0]], 0.5)
     noisy = StockMDP(mdp, CVaR(0.5), outcomes=out, start=0)
-    assert entropic_risk_dp(mdp, 2.0).value[0] == pytest.approx(0.0, abs=1e-6)
-    assert entropic_risk_dp(noisy, 2.0).value[0] == pytest.approx(-np.log(np.cosh(2.0)) / 2, abs=1e-6)
+    assert entropic_risk_dp(mdp, 2.0).value[0] == pytest.approx(0.0, abs=1e-6)  # tol
+    assert entropic_risk_dp(noisy, 2.0).value[0] == pytest.approx(-np.log(np.cosh(2.0)) / 2, abs=1e-6)  # tol
     law = FiniteLaw([-1.0, 1.0], [0.5, 0.5])
-    assert evar_dp(noisy, 0.7, tol=1e-5).value[0] == pytest.approx(evar(law, 0.7), abs=1e-5)
+    assert evar_dp(noisy, 0.7, tol=1e-5).value[0] == pytest.approx(evar(law, 0.7), abs=1e-5)  # tol
 
 
 @pytest.mark.parametrize("bad", [0.0, -0.1, 1.5, float("nan")])

@@ -48,7 +48,7 @@ def test_the_bet_needs_its_stock():
     assert np.all(table["stock"] >= table["time"] - 1e-9)  # atoms merge within 1e-11 of their size
     assert np.all(table["time"] >= table["mean"] - 1e-9)
     assert (table["stock"] - table["time"]).max() > 0.1
-    assert table["stock"][-1] == pytest.approx(3 * 2 * 0.2, abs=1e-9)
+    assert table["stock"][-1] == pytest.approx(3 * 2 * 0.2, abs=1e-9)  # as above
 
 
 def test_the_drawn_objective_peaks_at_the_best_cvar():

@@ -35,7 +35,9 @@ def test_tilts_at_level_one_are_none_and_at_level_zero_all():
     # Sums of at most 64 terms.
     assert (mean, product) == pytest.approx((law.mean, 1.0), abs=1e-12)
     least = law.p[0] / 2
-    assert chow2015._perturbed(problem, run, policy, 0, least, None)[0] == pytest.approx(law.x[0], abs=1e-9)
+    assert chow2015._perturbed(problem, run, policy, 0, least, None)[0] == pytest.approx(
+        law.x[0], abs=1e-9
+    )  # atoms merge within 1e-12
     # With the whole budget at each step she has more than one budget.
     assert chow2015._perturbed(problem, run, policy, 0, 0.5, 2.0)[0] < cvar(law, 0.5)
 
