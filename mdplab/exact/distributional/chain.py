@@ -14,6 +14,8 @@ from mdplab.models import MDP, Outcomes, StockMDP, functional
 
 # Sweeps that narrow the range of returns; each bound is valid whenever they stop.
 _RANGE_SWEEPS = 5000
+# Factors of a random sparse I - gamma P fill up: beyond this many states they cost more than all sweeps together.
+_LU_STATES = 2000
 
 
 def model_and_outcomes(problem: Any, outcomes: Outcomes | None, name: str) -> tuple[MDP, Outcomes]:
@@ -116,10 +118,13 @@ class Chain:
 
     @cached_property
     def mean(self) -> np.ndarray:
-        """Discounted value, (S,); `gamma < 1`."""
+        """Discounted value, (S,), up to 1e-13 of its size; `gamma < 1`. Sweeps start from it, bounds do not need it."""
         P = sp.csr_array((self.prob, self.next_state, self.ptr), shape=(self.S, self.S), copy=True)
         P.sum_duplicates()
-        return spla.splu(sp.csc_array(sp.eye_array(self.S) - self.gamma * P)).solve(self.backup(np.zeros(self.S)))
+        matrix, r = sp.csc_array(sp.eye_array(self.S) - self.gamma * P), self.backup(np.zeros(self.S))
+        if self.S <= _LU_STATES:
+            return spla.splu(matrix).solve(r)
+        return spla.bicgstab(matrix, r, rtol=1e-13, maxiter=5000)[0]
 
     def steps_to_end(self, terminal: np.ndarray) -> int | None:
         """Number of steps after which every path is in a terminal state, or None if a path may stay out."""
