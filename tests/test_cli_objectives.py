@@ -115,8 +115,9 @@ def test_without_a_horizon_stocks_lie_on_a_grid(shell, endless):
     assert answer["law"]["x"][0] == 1.0 and answer["grid"][1] - answer["grid"][0] == 0.125
     code, out, _ = shell(*arguments, "utility:target", "--stock", -1.5, "--json", "-")
     answer = json.loads(out)
-    # Staying once and then leaving: 1 or 1.25 with probability 1/2 each.
-    assert code == 0 and answer["law"]["x"][:2] == [1.0, 1.25]
+    # Lost after 1, lost after 1.5, or else leaving with 0.125 more.
+    assert code == 0 and answer["law"]["x"] == [1.0, 1.5, 1.625]
+    assert answer["law"]["p"] == [0.5, 0.25, 0.25]
 
 
 def test_what_a_grid_cannot_optimise_is_refused_even_as_a_heuristic(shell, endless):
