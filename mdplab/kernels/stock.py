@@ -228,8 +228,8 @@ def cover_above(
 
 @kernel
 def cover_below(
-    indptr, following, prob, kind, rewards, running, order, grid, gamma, constant, left, right, pi, fill, base, out_v
-):
+    indptr, following, prob, kind, rewards, running, order, grid, gamma, constant, left, right, pi, fill, base, out_v,
+):  # fmt: skip
     """By how much v exceeds running + gamma E v + constant under pi (S, K), the action of the nearest grid stock.
 
     As `cover_above`; midway between stocks both neighbours' actions are tried, and a cover is subtracted from base.
@@ -255,15 +255,13 @@ def cover_below(
                 row = s * A + a
                 low = -np.inf if first == 0 else 0.5 * (grid[first - 1] + grid[first])
                 high = np.inf if last == K else 0.5 * (grid[last - 1] + grid[last])
-                begin = indptr[row] - 2 if turn == 0 else indptr[row]
-                for o in range(begin, indptr[row] if turn == 0 else indptr[row + 1]):
+                begin = indptr[row]
+                for o in range(begin - 1 if turn == 0 else begin, begin if turn == 0 else indptr[row + 1]):
                     m = 0
-                    if turn == 0 and o == begin:
+                    if turn == 0:
                         for k in range(first, last):
                             points[m] = grid[k]
                             m += 1
-                    elif turn == 0:
-                        continue
                     elif _first_with(row, o, indptr, kind):
                         if o == begin and first > 0:
                             points[m] = low

@@ -1,4 +1,4 @@
-"""Stock-augmented dynamic programming: on all reachable stocks over a finite horizon, on a grid of stocks without one."""
+"""Stock-augmented dynamic programming: all reachable stocks over a finite horizon, a grid without one."""
 
 from mdplab.exact.stock.grid import static_cvar, static_ocvar, stock_policy_iteration, stock_value_iteration
 

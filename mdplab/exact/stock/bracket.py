@@ -28,6 +28,8 @@ _ROOM = 2.0**-42
 _FRESH = 40
 # An excess costs as much as a sweep: it is looked at once in so many.
 _LOOK = 8
+# Outcomes times stocks times sweeps that a cover may take: seconds.
+_WORK = 1e9
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -95,11 +97,14 @@ def _cover(
         # Every state's successors are final when its turn comes.
         sweep(False, False)
         return 1
-    for done in range(1, max_iters + 1):
+    # A loop that keeps losing needs 1 / (1 - gamma) sweeps, which large problems cannot have: the constant pays there.
+    work = len(op.rows.prob) * op.shape[1]
+    limit = min(max_iters, max(200, int(min(20 / (1 - op.rows.gamma), _WORK / work))))
+    for done in range(1, limit + 1):
         sweep(done > _FRESH, bool(done % 2))
         if done % _LOOK == 0 and excess() <= allowed:
             return done
-    return max_iters
+    return limit
 
 
 def _closing(op: StockOperator, excess: float, h: np.ndarray) -> np.ndarray:

@@ -95,7 +95,7 @@ def grids(
             least = (high - low) / (MAX_ENTRIES / num_states - 2)
             raise SolverFailure(
                 f"stock_step {choice.stock_step:g} needs about {count:.3g} stocks on [{low:g}, {high:g}] for "
-                f"{num_states} states, more than {MAX_ENTRIES} numbers; the smallest step that fits is about {least:.3g}"
+                f"{num_states} states, more than {MAX_ENTRIES} numbers; a step of {least:.3g} fits"
             )
         yield uniform(low, high, choice.stock_step)
         return
@@ -122,14 +122,14 @@ def solve_on(op: StockOperator, inner: int, max_iters: int) -> tuple[np.ndarray,
 def bracket_on(op: StockOperator, inner: int, max_iters: int, tol: float | None) -> tuple[StockBracket, int]:
     """Values, actions, and their bracket; the sweeps that they took."""
     v, pi, sweeps = solve_on(op, inner, max_iters)
-    found = bracket(op, v, pi, accuracy=_closing_accuracy(op, tol), max_iters=min(max_iters, 1000))
+    found = bracket(op, v, pi, accuracy=_closing_accuracy(op, tol), max_iters=max_iters)
     return found, sweeps + found.num_iters
 
 
 def _closing_accuracy(op: StockOperator, tol: float | None) -> float:
     """What the last constant may cost: little beside the error of interpolation, or beside `tol`."""
     slope = max(abs(op.left), abs(op.right))
-    wide = 1e-3 * slope * float(np.diff(op.grid).min())
+    wide = 1e-3 * slope * float(op.grid[-1] - op.grid[0]) / len(op.grid)
     return wide if tol is None else min(wide, 0.1 * tol)
 
 

@@ -123,7 +123,7 @@ def static_ocvar(
     tol: float | None = None,
     max_iters: int = 100_000,
 ) -> Solution:
-    """The policy of largest upper (optimistic) CVaR of the return, randomised over its initial stock, without a horizon.
+    """The policy of largest optimistic (upper) CVaR of the return, without a horizon; it may draw its initial stock.
 
     Parameters
     ----------
@@ -315,6 +315,5 @@ def _diagnostics(real: Realised) -> dict[str, float]:
     return {
         "merge_error": real.merge_error,
         "tail_error": real.tail_error,
-        "stock_drift": real.stock_drift,
         "num_steps": float(real.num_steps),
     }

@@ -160,7 +160,7 @@ class StockOperator:
         """The largest excess of `T v` over v, at all stocks.
 
         With `base`, v is replaced by a cover of T v, state after state, in place: base plus what T v exceeds it by
-        between stocks; with `keep`, v is only raised, to be one.
+        between stocks. With `keep`, v is only raised, to be one.
         """
         r = self.rows
         order = np.ascontiguousarray(r.order[::-1]) if backward else r.order

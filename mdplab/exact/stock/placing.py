@@ -29,7 +29,7 @@ def uniform(low: float, high: float, step: float) -> np.ndarray:
 
 
 def occupancy(op: StockOperator, pi: np.ndarray, start: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Discounted visits of states and grid stocks from stocks with `weights` (K,), those between split to their sides."""
+    """Discounted visits of states and grid stocks from stocks with `weights` (K,); stocks between are split."""
     r, (S, K) = op.rows, op.shape
     row = np.repeat(np.arange(len(r.indptr) - 1), np.diff(r.indptr))
     state, action = np.divmod(row, r.running.shape[1])

@@ -12,15 +12,14 @@ from mdplab.models import FiniteLaw
 class Realised:
     """A return law within `w_1` distance `error` of the true one, and where the error comes from.
 
-    `merge_error`: atoms of one state whose money was close were put together, and carry on with their mean stock.
-    `tail_error`: what was cut off after `num_steps` decisions. `stock_drift`: the largest distance by which merging
-    broke the identity of stock and return, in money of the first stage.
+    `merge_error`: atoms of one state whose money was close were put together, and carry on with their mean stock; it
+    bounds, in the mean and in money of the first stage, how far `c_t + G_t` is from `gamma^-t (c_0 + G_0)`.
+    `tail_error`: what was cut off after `num_steps` decisions.
     """
 
     law: FiniteLaw
     merge_error: float
     tail_error: float
-    stock_drift: float
     num_steps: int
 
     @property
@@ -42,7 +41,7 @@ def realised_law(
     c0: float,
     *,
     tol: float,
-    max_atoms: int = 100_000,
+    max_atoms: int = 60_000,
     max_steps: int = 100_000,
 ) -> Realised:
     """Propagate the law of state and money from `start` (S,) and stock c0.
@@ -57,16 +56,14 @@ def realised_law(
     money, mass = np.zeros(len(state)), start[state] / start[state].sum()
     done_x, done_p = [], []
     scale = 1.0 + float(np.abs(rows.rewards).max(initial=0.0))
-    # Atoms wander with their bins: the offset of the farthest true sum from the bin's mean.
-    offset = np.zeros(len(state))
-    power, width, merge_error, drift, t = 1.0, 1e-10 * scale, 0.0, 0.0, 0
+    rounding = 1e-10 * scale
+    power, width, merge_error, t = 1.0, rounding, 0.0, 0
     while True:
         ended = rows.terminal[state]
         done_x.append(money[ended])
         done_p.append(mass[ended])
-        drift = max(drift, offset.max(initial=0.0))
         live = ~ended
-        state, money, mass, offset = state[live], money[live], mass[live], offset[live]
+        state, money, mass = state[live], money[live], mass[live]
         spread = 0.5 * power * (best - worst)[state]
         if float(mass @ spread) <= 0.5 * tol or t >= max_steps or not state.size:
             break
@@ -79,14 +76,11 @@ def realised_law(
         state = rows.following[entry]
         money = np.repeat(money, counts) + power * rows.rewards[rows.kind[entry]]
         mass = np.repeat(mass, counts) * rows.prob[entry]
-        offset = np.repeat(offset, counts)
-        while True:
-            merged = _merged(state, money, mass, offset, width)
-            if merged[0].size <= max_atoms:
-                break
-            width *= 2
-        *atoms, moved = merged
-        state, money, mass, offset = atoms
+        merged = _merged(state, money, mass, np.full(len(state), rounding))
+        while merged[0].size > max_atoms:
+            width = max(2 * rounding, 2 * width if merged[0].size > 1.5 * max_atoms else 1.25 * width)
+            merged = _merged(state, money, mass, width * _by_mass(mass))
+        state, money, mass, moved = merged
         merge_error += moved
         power *= rows.gamma
         t += 1
@@ -94,23 +88,29 @@ def realised_law(
     done_x.append(money + 0.5 * power * (best + worst)[state])
     done_p.append(mass)
     law = FiniteLaw.of(np.concatenate(done_x), np.concatenate(done_p), merge=1e-12)
-    return Realised(law, merge_error, tail, drift, t)
+    return Realised(law, merge_error, tail, t)
+
+
+def _by_mass(mass: np.ndarray) -> np.ndarray:
+    """Powers of 4, larger for lighter atoms: where they end up matters less."""
+    return 4.0 ** np.clip(np.floor(np.log(mass.max() / np.maximum(mass, 1e-300)) / np.log(8.0)), 0, 15)
 
 
 def _merged(
-    state: np.ndarray, money: np.ndarray, mass: np.ndarray, offset: np.ndarray, width: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Atoms of one state in one bin put together at their mean; also the mass-weighted distance that they moved."""
-    bin_of = np.round(money / width)
-    order = np.lexsort((bin_of, state))
-    state, money, mass, offset, bin_of = state[order], money[order], mass[order], offset[order], bin_of[order]
-    new = np.append(True, (np.diff(state) != 0) | (np.diff(bin_of) != 0))
+    state: np.ndarray, money: np.ndarray, mass: np.ndarray, width: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Atoms of one state in one bin put together at their mean; also the mass-weighted distance that they moved.
+
+    `width` (n,) of each atom's bins; only atoms with equal widths share one.
+    """
+    bins = np.round((money - money.min()) / width)
+    order = np.lexsort((bins, width, state))
+    state, money, mass = state[order], money[order], mass[order]
+    bins, width = bins[order], width[order]
+    new = np.append(True, (np.diff(state) != 0) | (np.diff(bins) != 0) | (np.diff(width) != 0))
     group = np.cumsum(new) - 1
     total = np.bincount(group, mass)
     first = money[new]
     # Means are taken as offsets from the bin's first atom: sums of large money would round away what is small.
     mean = first + np.bincount(group, mass * (money - first[group])) / np.where(total > 0, total, 1.0)
-    far = np.abs(money - mean[group])
-    widest = np.zeros(len(total))
-    np.maximum.at(widest, group, offset + far)
-    return state[new], mean, total, widest, float(mass @ far)
+    return state[new], mean, total, float(mass @ np.abs(money - mean[group]))
