@@ -35,6 +35,16 @@ from mdplab.exact.robust import (
 from mdplab.exact.soft import soft_policy_iteration, soft_value_iteration
 from mdplab.exact.solve import solve
 from mdplab.exact.stochastic_shortest_path import stochastic_shortest_path
+from mdplab.exact.stock import (
+    best_mixture,
+    brute_force,
+    distributional_policy_iteration,
+    distributional_value_iteration,
+    history_laws,
+    static_cvar_finite,
+    static_ocvar_finite,
+    stock_backward_induction,
+)
 from mdplab.models import SolverFailure
 
 __all__ = [
@@ -42,12 +52,17 @@ __all__ = [
     "SolverFailure",
     "average_reward",
     "backward_induction",
+    "best_mixture",
+    "brute_force",
     "categorical_control",
     "categorical_evaluation",
     "constrained_mdp",
+    "distributional_policy_iteration",
+    "distributional_value_iteration",
     "entropic_risk_dp",
     "evar_dp",
     "gauss_seidel",
+    "history_laws",
     "inexact_policy_iteration",
     "linear_backward_induction",
     "linear_policy_evaluation",
@@ -80,7 +95,10 @@ __all__ = [
     "solve_batch",
     "solve_objective",
     "solve_stock",
+    "static_cvar_finite",
+    "static_ocvar_finite",
     "stochastic_shortest_path",
+    "stock_backward_induction",
     "strategy_iteration",
     "value_iteration",
 ]

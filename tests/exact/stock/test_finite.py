@@ -90,6 +90,12 @@ def test_policy_iteration_may_begin_anywhere():
     again = distributional_policy_iteration(problem, tiny.STOCKS, policy=optimum.extras["policy"])
     assert again.num_iters == 0
     np.testing.assert_array_equal(again.value, optimum.value)
+    # A tied action that is played already stays.
+    idle = StockMDP(MDP([[[1.0]] * 3], [[1.0] * 3], 1.0, horizon=2), functional("mean"), start=0)
+    last = distributional_value_iteration(idle, tie="last").extras["policy"]
+    kept = distributional_policy_iteration(idle, policy=last)
+    assert kept.num_iters == 0
+    assert kept.extras["policy"].action(1, 0, 1.0) == 2
 
 
 def test_policy_iteration_agrees_for_functionals_that_are_no_utility():
