@@ -188,14 +188,14 @@ def _float_sums(
     P = mdp.dense().P.reshape(S * A, S)
     n = (S * A + 16) * UNIT
     into, out = mdp.gamma * (d.ravel() @ P), d.sum(axis=1)
-    xi = np.abs(mdp.mu + into - out) + 2 * n / (1 - n) * (mdp.mu + into + out)
+    xi = np.abs(mdp.mu + into - out) + n / (1 - n) * (mdp.mu + into + out)
     defect = Fraction(fsum(np.where(exits, 0.0, xi)) * (1 + 16 * UNIT) + S * 2.0**-1040)
     ahead = mdp.gamma * (P @ h).reshape(S, A)
     sigma = h[:, None] - ahead - mdp.r + lam * d
     size = np.abs(h)[:, None] + mdp.gamma * (P @ np.abs(h)).reshape(S, A) + np.abs(mdp.r) + lam * d
     m = (S + 16) * UNIT
     # The last term covers products that underflow.
-    slip = 2 * m / (1 - m) * size + 2.0**-1040
+    slip = m / (1 - m) * size + 2.0**-1040
     if not (np.isfinite(sigma).all() and np.isfinite(slip).all()):
         raise Refused("a sum is beyond the range of floats")
     square, off = Fraction(0), Fraction(0)

@@ -157,12 +157,12 @@ def distance_bound(
     allowed = mdp.actions & ~exits[:, None]
     P = mdp.P.reshape(S * A, S)
     weight = _weight(mdp)
-    sums = 4 * (S * A + 16) * _U
+    sums = 2 * (S * A + 16) * _U
     delta = flow_defect(mdp, exits, d)
     ahead = mdp.gamma * (P @ h).reshape(S, A)
     sigma = h[:, None] - ahead - mdp.r + lam * d
     size = np.abs(h)[:, None] + mdp.gamma * (P @ np.abs(h)).reshape(S, A) + np.abs(mdp.r) + lam * d
-    slip = 4 * (S + 16) * _U * size
+    slip = 2 * (S + 16) * _U * size
     least = np.where(allowed, sigma, np.inf).min(axis=1)
     empty = (d.sum(axis=1) == 0) & ~exits
     kappa = np.where(d > 0, np.abs(sigma) + slip, np.maximum(0.0, slip - sigma))
@@ -180,7 +180,7 @@ def flow_defect(mdp: MDP, exits: np.ndarray, d: np.ndarray) -> float:
     S, A = d.shape
     into, out = mdp.gamma * (d.ravel() @ mdp.P.reshape(S * A, S)), d.sum(axis=1)
     # Twice what the referee allows for the same sums.
-    sums = 4 * (S * A + 16) * _U
+    sums = 2 * (S * A + 16) * _U
     xi = np.abs(mdp.mu + into - out) + sums * (mdp.mu + into + out)
     return float(np.where(exits, 0.0, xi).sum()) * _weight(mdp) * (1 + sums)
 

@@ -227,14 +227,14 @@ class SoftmaxFollower:
             B = self.R.shape[2]
             # A softmax's derivative, diag p - p p^T, has norm at most 1/2; constants in b do not move it.
             utility = self.U[s] - self.U[s].mean(axis=1, keepdims=True)
-            slope = 0.5 * self.beta * spectral_norm_bound(utility) * lipschitz
+            listens = 0.5 * self.beta * spectral_norm_bound(utility)
             # The softmax moves along vectors of sum 0, so means over b do not count here either.
             r_part = self.R[s] - self.R[s].mean(axis=1, keepdims=True)
             p_part = (self.T[s] - self.T[s].mean(axis=1, keepdims=True)).swapaxes(0, 1).reshape(B, -1)
-            if slope == 0:
-                continue
-            reward = max(reward, slope * spectral_norm_bound(r_part))
-            transition = max(transition, slope * spectral_norm_bound(p_part))
+            r_move, p_move = listens * spectral_norm_bound(r_part), listens * spectral_norm_bound(p_part)
+            # What does not move needs no visits.
+            reward = max(reward, r_move * lipschitz if r_move else 0.0)
+            transition = max(transition, p_move * lipschitz if p_move else 0.0)
         if not (reward < np.inf and transition < np.inf):
             s = int(np.argmax((visits <= 0) & ~problem.exits))
             return unbounded_sensitivity(
