@@ -109,7 +109,8 @@ def risk_seeking_grid(*, gamma: float = 0.997, horizon: int | None = None) -> St
     Notes
     -----
     Optimal OCVaR over randomised policies at gamma = 0.997: 4.4865 for tau <= .125, 3.9895 at .25, 3.4895 at .5, 3.1572
-    at .75, 3.0464 at .9, 2.9960 at .99 (by linear programs over return laws). Best return `1.5 (1 + gamma + gamma**2)`, best mean `1 + gamma + gamma**2`.
+    at .75, 3.0464 at .9, 2.9960 at .99 (by linear programs over return laws). Best return
+    `1.5 (1 + gamma + gamma**2)`, best mean `1 + gamma + gamma**2`.
 
     Source
     ------

@@ -132,5 +132,10 @@ def test_bad_arguments_are_named(call, message):
 
 def test_gamma_one_needs_an_end():
     loop = MDP([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]], [[1.0, 0.0], [0.0, 0.0]], 1.0)
-    with pytest.raises(ValueError, match="gamma is 1 and some policy may never end; give a horizon"):
-        solve_stock(StockMDP(loop, CVaR(0.5), start=0))
+    # Back and forth between two states, or out of the second.
+    P = np.zeros((3, 2, 3))
+    P[0, :, 1] = P[1, 0, 0] = P[1, 1, 2] = P[2, :, 2] = 1
+    circle = MDP(P, [[1.0, 1.0], [1.0, 1.0], [0.0, 0.0]], 1.0)
+    for mdp in (loop, circle):
+        with pytest.raises(ValueError, match="gamma is 1 and some policy may never end; give a horizon"):
+            solve_stock(StockMDP(mdp, CVaR(0.5), start=0))

@@ -215,6 +215,9 @@ def test_a_grid_too_small_says_what_it_loses():
     x, p, z = [-2.0, 0.5, 3.0], [0.125, 0.625, 0.25], [0.0, 1.0]
     with pytest.raises(ValueError, match=r"mass 0\.375 lies outside \(0\.125 below, 0\.25 above\)"):
         project_categorical(x, p, z)
+    for outside, said in (([-2.0, 0.5], r"0\.25 below, 0 above"), ([0.5, 2.0], r"0 below, 0\.75 above")):
+        with pytest.raises(ValueError, match=said):
+            project_categorical(outside, [0.25, 0.75], z)
     assert project_categorical(x, p, z, clip=True).tolist() == [0.4375, 0.5625]
     # What only rounding puts outside is held.
     assert project_categorical([1 + 1e-15], [1.0], z).tolist() == [0.0, 1.0]
