@@ -167,7 +167,7 @@ def _control(problem: Any, outcomes: Outcomes | None, kind: Representation, tol:
         new = _greedy(means.q(kind.means(eta)), policy)
         still = bool((new == policy).all())
         look = still and (count % LOOK == 0 or count == most)
-        left = kind.distance(eta, other) * gamma / (1 - gamma) if look else np.inf
+        left = kind.left(chain, eta, other) if look else np.inf
         if left <= tol:
             v = kind.laws(eta).means()
             short = _shortfall(means, v, policy)

@@ -153,13 +153,13 @@ def fixed_point(
         lost = kind.sweep(chain, eta, other)
         eta, other, count = other, eta, count + 1
         if count % LOOK == 1 or gamma == 0:
-            left = kind.distance(eta, other) * gamma / (1 - gamma)
+            left = kind.left(chain, eta, other)
             if left <= tol:
                 return eta, count, lost, left
             if most == np.inf:
                 # As many as the contraction needs, and the looks' own spacing; then rounding holds it up.
-                most = count + math.log(tol / left) / math.log(gamma) + 4 * LOOK
-            if count > most:
+                most = count + (math.log(tol / left) / math.log(gamma) + 4 * LOOK if gamma > 0 else 0)
+            if count >= most:
                 raise SolverFailure(f"{method}: {count} sweeps left {left:.2g} to the fixed point; tol={tol:g}")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from mdplab.exact.arguments import checked_count
 from mdplab.exact.distributional.chain import Chain
 from mdplab.exact.distributional.laws import Laws
+from mdplab.exact.operator import UNIT
 from mdplab.kernels.distributional import categorical_sweep, categorical_sweep_uneven, quantile_sweep
 from mdplab.models import project_categorical
 
@@ -48,6 +49,10 @@ class Categorical:
     def distance(self, a: np.ndarray, b: np.ndarray) -> float:
         """sup over states of w_1, in which Pi T contracts by gamma."""
         return float((np.abs(np.cumsum(a - b, axis=1)[:, :-1]) @ np.diff(self.z)).max())
+
+    def left(self, chain: Chain, new: np.ndarray, old: np.ndarray) -> float:
+        """Bound of the distance of new = Pi T old to the fixed point, rounding included."""
+        return fixed_point_distance(chain, self.distance(new, old), float(np.abs(self.z).max()))
 
     def means(self, eta: np.ndarray) -> np.ndarray:
         """Means, (S,)."""
@@ -110,6 +115,10 @@ class Quantile:
         """sup over states of w_inf, in which Pi T contracts by gamma (in w_1 it need not)."""
         return float(np.abs(a - b).max())
 
+    def left(self, chain: Chain, new: np.ndarray, old: np.ndarray) -> float:
+        """As for a grid."""
+        return fixed_point_distance(chain, self.distance(new, old), float(np.abs(new).max()))
+
     def means(self, theta: np.ndarray) -> np.ndarray:
         """Means, (S,)."""
         return theta.mean(axis=1)
@@ -126,6 +135,12 @@ class Quantile:
         """Bound of sup w_1 of the fixed point, or of the stages, to the truth."""
         lo, hi = hull(chains, horizon)
         return {"w1": (hi - lo) / (2 * self.m) * discounts(chains[0].gamma, horizon)}
+
+
+def fixed_point_distance(chain: Chain, step: float, size: float) -> float:
+    """(gamma step + rounding of a sweep) / (1 - gamma): a mass or an atom passes through a product a transition."""
+    noise = 8 * (int(np.diff(chain.ptr).max()) + 8) * UNIT * size
+    return (chain.gamma * step + noise) / (1 - chain.gamma)
 
 
 def discounts(gamma: float, horizon: int | None) -> float:
