@@ -9,10 +9,10 @@ contract
     The same, for a policy that does not look at the money: a mean-preserving contraction in law. What follows, adding
     an independent return and mixing, preserves the convex order, so `E u(law) >= E u(true law)` for concave u.
 spread
-    The atoms of a bin are moved to its two outermost ones, keeping each atom's mean: the other way round.
+    The atoms of a bin are moved to its two ends, keeping each atom's mean: the other way round.
 
-Bins are as narrow as `2^-40` of the money until there are more atoms than `cap`; then they widen. An infinite horizon
-is cut as soon as what remains, `gamma^t` times half the spread of all returns, is below `cut`: it goes to `shift`.
+Bins hold what differs by `2^-44` of the money until there are more atoms than `cap`; then they get some width. An
+infinite horizon is cut as soon as what remains, `gamma^t` times half the spread of all returns, is below `cut`: it goes to `shift`.
 
 Result: a law whose atoms are within `shift` of those of a law L, with masses within a factor `1 +- slip` of L's,
 where L is the law of the return (near), or one that is smaller or larger in the convex order.
@@ -33,7 +33,8 @@ from mdplab.certify.ragged import OutcomeRows, segments
 from mdplab.certify.report import Refused
 from mdplab.certify.rows import UNIT
 
-_FINE = 2.0**-40
+_FINE = 2.0**-44
+_LEAST_MASS = 2.0**-900
 _MAX_STEPS = 1_000_000
 Acts = Callable[[int, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -46,6 +47,8 @@ class KnownLaw:
     p: np.ndarray
     shift: float
     slip: float
+    lost: float = 0.0
+    reach: float = 0.0
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,7 +102,7 @@ def propagate(
     state = np.flatnonzero(start > 0)
     mass = start[state] / start.sum()
     money, memory = np.zeros(len(state)), np.full(len(state), player.first_memory, dtype=np.int64)
-    shift, slip, power, width = 0.0, (len(start) + 4) * UNIT, 1.0, 0.0
+    shift, slip, power, width, lost = 0.0, (len(start) + 4) * UNIT, 1.0, 0.0, 0.0
     done_x, done_p = [], []
     for t in range(_MAX_STEPS):
         over = mdp.terminal[state]
@@ -122,17 +125,21 @@ def propagate(
         far = float(np.abs(money).max())
         shift += UNIT * ((t + 4) * power * float(np.abs(reward).max()) + 10 * far) + 2.0**-1000
         slip += (mdp.A + 16) * UNIT
-        state, memory, money, mass, moved, most_joined, width = _joined(
-            state, memory, money, mass, mode, cap, max(width, _FINE * (1 + far)), slip
-        )
-        shift, slip, power = shift + moved, slip + most_joined * UNIT, power * gamma
-        if not mass.min(initial=1.0) > 2.0**-900:
-            raise Refused("masses of a return law are beyond the range of floats")
+        # What underflows later is lost here.
+        kept = mass > _LEAST_MASS
+        if not kept.all():
+            lost += len(mass) * 2 * _LEAST_MASS
+            state, memory, money, mass = state[kept], memory[kept], money[kept], mass[kept]
+        state, memory, money, mass, moved, joined, width = _joined(state, memory, money, mass, mode, cap, width, slip)
+        shift, slip, power = shift + moved, slip + joined * UNIT, power * gamma
     else:
         raise Refused(f"the policy has not terminated after {_MAX_STEPS} steps")
     x, p = np.concatenate([*done_x, money]), np.concatenate([*done_p, mass])
     order = np.argsort(x, kind="stable")
-    return KnownLaw(x[order], p[order], shift * (1 + 1e-9), np.expm1(slip * (1 + 1e-9)) if slip < 1 else np.inf)
+    # No return is further out than all the rewards that were possible.
+    reach = max(abs(least), abs(most)) if gamma < 1 else (t + 1) * float(np.abs(rows.outcomes.reward).max())
+    slip = float(np.expm1(slip * (1 + 1e-9))) if slip < 1 else np.inf
+    return KnownLaw(x[order], p[order], shift * (1 + 1e-9), slip, lost, reach * (1 + 1e-9) + shift)
 
 
 def _returns(rows: OutcomeRows) -> tuple[float, float]:
@@ -154,37 +161,51 @@ def _joined(
     width: float,
     slip: float,
 ) -> tuple:
-    """Atoms joined, how far means moved, how many atoms a bin had at most, and the width of bins."""
-    order = np.lexsort((money, memory, state))
-    state, memory, money, mass = state[order], memory[order], money[order], mass[order]
-    apart = np.append(True, (np.diff(state) != 0) | (np.diff(memory) != 0))
-    while True:
-        bins = np.floor(money / width)
-        first = np.flatnonzero(apart | np.append(True, np.diff(bins) != 0))
-        if len(first) * (2 if mode == "spread" else 1) <= cap or len(first) <= 2 * apart.sum():
-            break
-        width *= 2
+    """Atoms joined, how far means moved, how many atoms a bin had at most, and the width of bins (0: equal ones)."""
+    # Pairs of state and memory by number, without sorting.
+    radix = int(memory.max()) + 1
+    key = state * radix + memory
+    seen = np.bincount(key) > 0
+    group, pairs = (np.cumsum(seen) - 1)[key], np.stack(np.divmod(np.flatnonzero(seen), radix))
+    if width == 0:
+        order = np.lexsort((money, group))
+        fine = _FINE * (1 + float(np.abs(money).max()))
+        ends = (np.diff(group[order]) != 0) | (np.diff(money[order]) > fine)
+        first = np.flatnonzero(np.append(True, ends))
+        if len(first) <= cap:
+            return *_equal_joined(pairs, group[order], money[order], mass[order], first, slip), 0.0
+    low, high = float(money.min()), float(money.max())
+    # A power of two, so that ends of bins are exact.
+    width = max(width, 2.0 ** np.ceil(np.log2((high - low) * pairs.shape[1] / cap)))
+    bins = np.floor(money / width).astype(np.int64)
+    base, count = int(bins.min()), int(bins.max()) - int(bins.min()) + 2
+    place, size = group * count + (bins - base), pairs.shape[1] * count
+    left = bins * width
+    most = int(np.bincount(place).max())
+    if mode == "spread":
+        right = (money - left) / width
+        total = np.bincount(place, mass * (((left + width) - money) / width), size)
+        total += np.bincount(place + 1, mass * right, size)
+        held = np.flatnonzero(total > 0)
+        at = ((held % count) + base) * width
+        moved, most = 0.0, 2 * most + 6
+    else:
+        total = np.bincount(place, mass, size)
+        held = np.flatnonzero(total > 0)
+        offset = np.bincount(place, mass * (money - left), size)[held] / total[held]
+        at = ((held % count) + base) * width + np.minimum(offset, width)
+        moved = width * ((mode == "near") + 2 * slip + 4 * (most + 4) * UNIT)
+    return *pairs[:, held // count], at, total[held], moved, most, width
+
+
+def _equal_joined(
+    pairs: np.ndarray, group: np.ndarray, money: np.ndarray, mass: np.ndarray, first: np.ndarray, slip: float
+) -> tuple:
+    """Runs of sorted atoms that differ by rounding only, at their means."""
     counts = np.diff(np.append(first, len(money)))
-    if counts.max() == 1:
-        return state, memory, money, mass, 0.0, 1, width
     low, high = money[first], money[np.append(first[1:], len(money)) - 1]
     total = np.add.reduceat(mass, first)
-    joined = float(counts.max())
-    wide = float((high - low).max())
-    if mode != "spread":
-        offset = np.add.reduceat(mass * (money - np.repeat(low, counts)), first) / total
-        mean = np.minimum(low + offset, high)
-        moved = float(np.maximum(mean - low, high - mean).max()) if mode == "near" else 0.0
-        moved += wide * (2 * slip + 4 * (joined + 4) * UNIT)
-        return state[first], memory[first], mean, total, moved, joined, width
-    span = np.repeat(np.where(high > low, high - low, 1.0), counts)
-    right = np.add.reduceat(mass * ((money - np.repeat(low, counts)) / span), first)
-    left = np.add.reduceat(mass * ((np.repeat(high, counts) - money) / span), first)
-    left = np.where(high > low, left, total)
-    two = high > low
-    kept = np.repeat(first, 1 + two)
-    money = np.repeat(low, 1 + two)
-    mass = np.repeat(left, 1 + two)
-    last = np.cumsum(1 + two) - 1
-    money[last[two]], mass[last[two]] = high[two], right[two]
-    return state[kept], memory[kept], money, mass, 0.0, joined + 4, width
+    offset = np.add.reduceat(mass * (money - np.repeat(low, counts)), first) / total
+    # Every atom moves by less than its run is long: so does the law, in either direction.
+    moved = float((high - low).max()) * (1 + 2 * slip)
+    return *pairs[:, group[first]], np.minimum(low + offset, high), total, moved, int(counts.max())

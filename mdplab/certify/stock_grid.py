@@ -140,32 +140,28 @@ class _Inequalities:
         self.out = rows.outcomes
         self.rewards, self.kind = np.unique(self.out.reward, return_inverse=True)
         self.floats, self.grid = grid, ar.of(grid)
-        self.sides = tuple(ar.of(np.array(x))[()] for x in sides)
-        self.gamma = ar.of(np.array(self.mdp.gamma))[()]
+        self.sides = tuple(ar.of([x])[0] for x in sides)
+        self.gamma = ar.of([self.mdp.gamma])[0]
         self.running = np.zeros((self.mdp.S, self.mdp.A)) if problem.running is None else problem.running
         prob, counts = ar.of(self.out.prob), np.diff(self.out.indptr)
         filled = counts > 0
         total = np.add.reduceat(prob, self.out.indptr[:-1][filled])
         self.prob = prob / np.repeat(total, counts[filled])
         r = ar.of(self.rewards)
-        self.middles = (self.grid[1:] + self.grid[:-1]) / ar.of(np.array(2.0))[()]
+        self.middles = (self.grid[1:] + self.grid[:-1]) / ar.of([2.0])[0]
         # By name: grid stocks, ends of the policy's cells, for each reward the stocks that lead to the grid.
         self.corners = {"own": self.grid, "middle": self.middles}
-        self.ahead = {"own": [self._place((self.grid + x) / self.gamma) for x in r]}
-        self.ahead["middle"] = [self._place((self.middles + x) / self.gamma) for x in r]
-        for i, x in enumerate(r):
-            self.corners[i] = self.gamma * self.grid - x
-            self.ahead[i] = None
-        self._r = r
-        self.here = {name: self._place(c) for name, c in self.corners.items()}
+        self.corners |= {i: self.gamma * self.grid - x for i, x in enumerate(r)}
+        self.r = r
         size = np.abs(self.rewards).max(initial=0.0)
         self.reach = (np.abs(grid).max() + 2 * size) / self.mdp.gamma + np.abs(grid).max()
         self.slope = max(abs(x) for x in sides)
         live = np.flatnonzero((self.mdp.actions & ~self.mdp.terminal[:, None]).ravel())
         self.live = live
         # Which rows have which reward.
-        row = self.out.row_of()
-        self.with_reward = [np.intersect1d(np.unique(row[self.kind == i]), live) for i in range(len(self.rewards))]
+        row, order = self.out.row_of(), np.argsort(self.kind, kind="stable")
+        cuts = np.searchsorted(self.kind[order], np.arange(1, len(self.rewards)))
+        self.with_reward = [np.intersect1d(part, live) for part in np.split(row[order], cuts)]
 
     def upper(self, hi: np.ndarray) -> None:
         """`T h <= h` everywhere."""
@@ -194,30 +190,32 @@ class _Inequalities:
 
     def _slacks(self, h: Any, name: Any, chosen: np.ndarray) -> Any:
         """(rows, `h - running - gamma E h` at a kind of corners (len(rows), n)) of successive blocks of rows."""
-        ahead = self.ahead[name]
-        if ahead is None:
-            ahead = [self._place(self.grid + (x - self._r[name]) / self.gamma) for x in self._r]
-        cells, weights, beyond = (np.stack([place[i] for place in ahead]) for i in range(3))
-        n = cells.shape[1]
         counts = np.diff(self.out.indptr)[chosen]
         steps = h[:, 1:] - h[:, :-1]
-        start = 0
-        ends = np.cumsum(counts) * n
+        start, here = 0, self._place(self.corners[name])
+        ends = np.cumsum(counts) * len(self.corners[name])
         while start < len(chosen):
             done = ends[start - 1] if start else 0
             stop = max(start + 1, int(np.searchsorted(ends, done + BLOCK, side="right")))
             rows, sizes = chosen[start:stop], counts[start:stop]
             at = segments(self.out.indptr[rows], sizes)
-            to, kind = self.out.next_state[at][:, None], self.kind[at]
-            cell = cells[kind]
-            value = h[to, cell] + weights[kind] * steps[to, cell] + beyond[kind]
+            to, (kinds, which) = self.out.next_state[at][:, None], np.unique(self.kind[at], return_inverse=True)
+            ahead = [self._place(self._next(name, self.r[j])) for j in kinds]
+            cell, weight, beyond = (np.stack([place[i] for place in ahead])[which] for i in range(3))
+            value = h[to, cell] + weight * steps[to, cell] + beyond
             mean = np.add.reduceat(self.prob[at][:, None] * value, np.cumsum(sizes) - sizes, axis=0)
             states = rows // self.mdp.A
-            cell, weight, far = self.here[name]
+            cell, weight, far = here
             own = h[states[:, None], cell] + weight * steps[states[:, None], cell] + far
             running = self.ar.of(self.running.ravel()[rows])[:, None]
             yield rows, own - running - self.gamma * mean
             start = stop
+
+    def _next(self, name: Any, reward: Any) -> Any:
+        """Where the corners lead with a reward; those of the same reward exactly to the grid."""
+        if isinstance(name, str):
+            return (self.corners[name] + reward) / self.gamma
+        return self.grid + (reward - self.r[name]) / self.gamma
 
     def _place(self, c: Any) -> tuple[np.ndarray, Any, Any]:
         """Cells, weights of their right ends, and what is added outside the grid, for stocks c."""
@@ -230,7 +228,7 @@ class _Inequalities:
         below, above = cell < 0, cell >= last
         cell = np.clip(cell, 0, last - 1)
         weight = (c - self.grid[cell]) / (self.grid[cell + 1] - self.grid[cell])
-        zero, one = self.ar.of(np.array(0.0))[()], self.ar.of(np.array(1.0))[()]
+        zero, one = self.ar.of([0.0])[0], self.ar.of([1.0])[0]
         weight = np.where(below, zero, np.where(above, one, weight))
         far = np.where(
             below, self.sides[0] * (c - self.grid[0]), np.where(above, self.sides[1] * (c - self.grid[last]), zero)
@@ -243,10 +241,10 @@ class _Inequalities:
         middles = self.middles.tolist()
         return np.array([bisect_left(middles, x) for x in c.tolist()])
 
-    def _radius(self, table: np.ndarray) -> float:
+    def _radius(self, table: np.ndarray) -> float | int:
         """The radius of the module's docstring; 0 for exact numbers."""
         if self.level == "exact":
-            return 0.0
+            return 0
         steep = max(self.slope, float((np.abs(np.diff(table, axis=1)) / np.diff(self.floats)).max()))
         high = float(np.abs(table).max()) + self.slope * self.reach
         rest = high + float(np.abs(self.running).max())
