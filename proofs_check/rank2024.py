@@ -57,9 +57,11 @@ def lemma_retraining_factor(share: int = 1, n: int = 3) -> Checked:
     """One state, rewards r0 + eps d: each retraining scales the environment's distance from rest by exactly
 
     1 - (1 - q)(1 - (1 - w)^k), q = eps / lam. In general, with rewards that are eps-Lipschitz and a kernel that does
-    not respond, the same number is an upper bound, because the projection is nonexpansive.
+    not respond, the same number is an upper bound, because the projection is nonexpansive. With rewards r0 - eps d read
+    q as -eps / lam: the factor is (1 - w)^k - |q| (1 - (1 - w)^k), 0 where (1 - w)^k = |q| / (1 + |q|).
     """
-    q, X, lam, mass = sympy.symbols("q X lam M", positive=True)  # X = (1 - w)^k
+    X, lam, mass = sympy.symbols("X lam M", positive=True)  # X = (1 - w)^k
+    q = sympy.Symbol("q", real=True)
     r0 = sympy.Matrix(sympy.symbols(f"r0:{n}", real=True))
     free = sympy.symbols(f"y0:{n - 1}", real=True)
     y = sympy.Matrix([*free, -sum(free)])
@@ -86,7 +88,8 @@ def lemma_deployments_or_retrainings(sign: int = 1) -> Checked:
     """q + (1 - q) x^k >= (q + (1 - q) x)^k for q, x in [0, 1]: one delayed retraining gains less than k prompt ones.
 
     With m = q + (1 - q) x and D_k the difference, D_1 = 0 and D_{k+1} = m D_k + q (1 - q)(1 - x)(1 - x^k), a sum of
-    terms at least 0. So delay saves retrainings (x^k <= x) and costs deployments.
+    terms at least 0. So delay saves retrainings (x^k <= x) and costs deployments, where rewards attract
+    (q > 0); where they repel it may save both.
     """
     q, x, power, past = sympy.symbols("q x X Y", positive=True)  # x^k and m^k
     m = q + (1 - q) * x
