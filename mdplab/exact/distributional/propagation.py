@@ -38,7 +38,8 @@ def return_laws(
     policy
         `(S,)` actions or `(S, A)` probabilities; over a horizon also one a stage, with a leading axis H.
     outcomes
-        Joint law of reward and next state; by default rewards as `mdp` has them, by next state where it knows.
+        Joint law of reward and next state; by default rewards as `mdp` has them, by next state where it knows. To
+        check such an answer, give the referee the StockMDP with these outcomes.
     horizon
         Number of decisions; the model's own by default.
     merge
