@@ -120,7 +120,7 @@ def check(
     if isinstance(problem, LinearMDP | RobustLinearMDP):
         return check_linear(problem, solution, level=level, tau=tau, reference=reference)
     if not isinstance(problem, MDP | StockMDP | ConstrainedMDP | RobustMDP):
-        expected = "an MDP, a StockMDP, a ConstrainedMDP, a RobustMDP, a MarkovGame, a matrix game or a PolymatrixGame"
+        expected = "an MDP, a StockMDP, a ConstrainedMDP, a RobustMDP, a PerformativeMDP or a game"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)
