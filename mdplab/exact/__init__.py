@@ -41,9 +41,13 @@ from mdplab.exact.stock import (
     distributional_policy_iteration,
     distributional_value_iteration,
     history_laws,
+    static_cvar,
     static_cvar_finite,
+    static_ocvar,
     static_ocvar_finite,
     stock_backward_induction,
+    stock_policy_iteration,
+    stock_value_iteration,
 )
 from mdplab.models import SolverFailure
 
@@ -95,10 +99,14 @@ __all__ = [
     "solve_batch",
     "solve_objective",
     "solve_stock",
+    "static_cvar",
     "static_cvar_finite",
+    "static_ocvar",
     "static_ocvar_finite",
     "stochastic_shortest_path",
     "stock_backward_induction",
+    "stock_policy_iteration",
+    "stock_value_iteration",
     "strategy_iteration",
     "value_iteration",
 ]

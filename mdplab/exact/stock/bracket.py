@@ -22,8 +22,8 @@ import numpy as np
 
 from mdplab.exact.stock.operator import StockOperator
 
-# The referee's rounding, a few ulps of the magnitudes in a row; left as room in every inequality.
-_ROOM = 2.0**-42
+# The referee's rounding, some hundred ulps of the magnitudes in a row; left as room in every inequality.
+_ROOM = 2.0**-44
 # Sweeps from scratch, then upwards; more of the first leave less to the second, to no use beyond mixing.
 _FRESH = 40
 # An excess costs as much as a sweep: it is looked at once in so many.
@@ -109,9 +109,11 @@ def _cover(
 
 def _closing(op: StockOperator, excess: float, h: np.ndarray) -> np.ndarray:
     """How far each state's row must be moved for the excess to vanish, with room for the referee's rounding, (S,)."""
-    rows, slope = op.rows, max(abs(op.left), abs(op.right))
+    rows = op.rows
+    slope = max(abs(op.left), abs(op.right), float(np.abs(np.diff(h, axis=1) / np.diff(op.grid)).max()))
     size = 1 + np.abs(h).max() + slope * (np.abs(op.grid).max() + np.abs(rows.rewards).max(initial=0.0))
-    excess = max(excess, 0.0) + _ROOM * size
+    outcomes = int(np.diff(rows.indptr).max(initial=1))
+    excess = max(excess, 0.0) + (1 + outcomes / 64) * _ROOM * size
     if rows.depth is not None:
         return excess * rows.depth
     return np.where(rows.terminal, 0.0, excess / (1 - rows.gamma) * (1 + _ROOM))

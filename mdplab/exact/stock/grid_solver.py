@@ -9,7 +9,7 @@ import numpy as np
 from mdplab.exact.arguments import checked_count, checked_positive
 from mdplab.exact.stock.bracket import StockBracket, bracket, optimise
 from mdplab.exact.stock.operator import Rows, StockOperator, kinked
-from mdplab.exact.stock.placing import lattice_step, stock_range, uniform
+from mdplab.exact.stock.placing import guarded, guarded_stock, lattice_step, stock_range, uniform
 from mdplab.models import Functional, SolverFailure, StockMDP
 from mdplab.models.functionals import can_optimise
 
@@ -97,13 +97,16 @@ def grids(
                 f"stock_step {choice.stock_step:g} needs about {count:.3g} stocks on [{low:g}, {high:g}] for "
                 f"{num_states} states, more than {MAX_ENTRIES} numbers; a step of {least:.3g} fits"
             )
-        yield uniform(low, high, choice.stock_step)
+        multiples = rows.rewards / choice.stock_step
+        whole = rows.gamma == 1 and bool(np.all(np.abs(multiples - np.round(multiples)) < 1e-9))
+        grid = uniform(low, high, choice.stock_step)
+        yield guarded(grid) if whole else grid
         return
     size = choice.num_stocks or DEFAULT_STOCKS
     step = lattice_step(rows)
-    if rows.gamma == 1 and step and (high - low) / step * num_states <= MAX_ENTRIES:
+    if rows.gamma == 1 and step and (high - low) / step * num_states * 3 <= MAX_ENTRIES:
         # All stocks that occur are on the grid: nothing is interpolated.
-        yield uniform(low, high, step)
+        yield guarded(uniform(low, high, step))
         return
     even = StockOperator.of(rows, f, uniform(low, high, (high - low) / max(2, size - 2)))
     yield refine(even, size)
@@ -122,6 +125,8 @@ def solve_on(op: StockOperator, inner: int, max_iters: int) -> tuple[np.ndarray,
 def bracket_on(op: StockOperator, inner: int, max_iters: int, tol: float | None) -> tuple[StockBracket, int]:
     """Values, actions, and their bracket; the sweeps that they took."""
     v, pi, sweeps = solve_on(op, inner, max_iters)
+    if op.rows.gamma == 1:
+        pi = pi[:, guarded_stock(op.grid)]
     found = bracket(op, v, pi, accuracy=_closing_accuracy(op, tol), max_iters=max_iters)
     return found, sweeps + found.num_iters
 

@@ -167,7 +167,7 @@ def static_ocvar(
     >>> mdp = MDP([[[0.0, 1.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]], [[1.0, 0.6], [0.0, 0.0]], 0.9)
     >>> outcomes = Outcomes([0, 1, 3, 4, 5], [1, 1, 1, 1, 1], [1.0, 0.0, 2.0, 0.0, 0.0], [1, 0.7, 0.3, 1, 1], 2, 2)
     >>> answer = static_ocvar(StockMDP(mdp, OCVaR(0.5), outcomes=outcomes, start=0))
-    >>> answer.value.round(3).tolist(), answer.extras["weights"].round(3).tolist()
+    >>> answer.value.round(3).tolist(), sorted(answer.extras["weights"].round(3).tolist())
     ([1.429], [0.286, 0.714])
     """
     start_time = time.perf_counter()

@@ -90,3 +90,26 @@ def lattice_step(rows: Rows) -> float | None:
         step = a
     multiples = np.round(sizes / step)
     return step if np.all(np.abs(multiples * step - sizes) <= 1e-9 * sizes) and multiples.max() < 1e6 else None
+
+
+# Of the step: a power of two keeps lattices of short numbers exact, and slopes over so much are no burden on rounding.
+_GUARD = 2.0**-6
+
+
+def guarded(grid: np.ndarray) -> np.ndarray:
+    """A lattice of stocks, each with a close guard on either side.
+
+    Between the stocks of a lattice that play never leaves the best action changes, and bounds that are linear from one
+    stock to the next pay for it at both. Guards pay instead.
+    """
+    near = _GUARD * float(np.diff(grid).min())
+    return np.unique(np.concatenate([grid - near, grid, grid + near]))
+
+
+def guarded_stock(grid: np.ndarray) -> np.ndarray:
+    """For each stock the index of the one it guards, its own if it guards none, (K,)."""
+    width = np.diff(grid)
+    close = width < 2 * _GUARD * width.max()
+    left, right = np.append(False, close), np.append(close, False)
+    own = np.arange(len(grid))
+    return np.where(left & ~right, own - 1, np.where(right & ~left, own + 1, own))
