@@ -1,6 +1,6 @@
-"""Performative learning: the projection beside Clarabel, and the published gridworld for 1000 rounds in every setting.
+"""Performative learning: the projection beside Clarabel, and the published gridworld for 1000 rounds (100 without --full).
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_performative.py [--rounds R] [--processes N]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_performative.py [--full]
 
 The first part solves the regularised occupancy problem of the gridworld, in the environments of the first rounds, by
 our Newton method and by Clarabel through cvxpy, certificates included, in turn in one process; medians. The second
@@ -9,6 +9,7 @@ left out), shared among processes; compile time is stated apart.
 """
 
 import argparse
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from time import perf_counter
 
@@ -43,7 +44,7 @@ def against_clarabel(environments: int) -> list[tuple[float, float, float, float
     return rows
 
 
-def run(setting: tuple[str, float, float, float | None, int]) -> tuple[float, float]:
+def one_setting(setting: tuple[str, float, float, float | None, int]) -> tuple[float, float]:
     """Seconds, and the last relative step."""
     method, beta, lam, eta, rounds = setting
     problem = two_agent_gridworld(beta)
@@ -57,30 +58,33 @@ def run(setting: tuple[str, float, float, float | None, int]) -> tuple[float, fl
     return perf_counter() - start, float(np.linalg.norm(d[-1] - d[-2]) / np.linalg.norm(d[-2]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=1000)
-    parser.add_argument("--processes", type=int, default=2)
-    arguments = parser.parse_args()
+def run(quick: bool, out: Callable[[str], None] = print) -> list[dict]:
+    """Measure; a line a measurement goes to `out`, and all come back as rows."""
+    rounds = 100 if quick else 1000
     start = perf_counter()
-    run(("RPO", 10.0, 1.0, None, 2))
-    print(f"compiling or loading   {perf_counter() - start:6.2f} s")
+    one_setting(("RPO", 10.0, 1.0, None, 2))
+    out(f"compiling or loading   {perf_counter() - start:6.2f} s")
     against_clarabel(1)
-    bare, newton, clarabel, apart = (np.array(column) for column in zip(*against_clarabel(11)))
-    print(f"projection             {1e3 * np.median(bare):6.2f} ms, certified {1e3 * np.median(newton):.2f} ms")
-    print(f"Clarabel               {1e3 * np.median(clarabel):6.2f} ms, {np.median(clarabel / newton):.0f} x certified")
-    print(
-        f"                       {np.median(clarabel / bare):6.0f} x the projection; apart by {apart.max():.2g} at most"
-    )
+    bare, newton, clarabel, apart = (np.array(column) for column in zip(*against_clarabel(5 if quick else 11)))
+    times = {"projection": bare, "newton, certified": newton, "clarabel, certified": clarabel}
+    rows = []
+    for name, seconds in times.items():
+        rows.append({"case": name, "milliseconds": 1e3 * float(np.median(seconds)), "apart": float(apart.max())})
+        out(f"{name:22s} {1e3 * np.median(seconds):6.2f} ms   Clarabel {np.median(clarabel / seconds):.0f} x")
     start = perf_counter()
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        results = list(pool.map(run, [(*setting, arguments.rounds) for setting in SETTINGS]))
+    with ProcessPoolExecutor(2) as pool:
+        results = list(pool.map(one_setting, [(*setting, rounds) for setting in SETTINGS]))
     total = perf_counter() - start
     for (method, beta, lam, eta), (seconds, last) in zip(SETTINGS, results):
-        step = "" if eta is None else f" eta {eta:g}"
-        print(f"{method} beta {beta:<5g} lam {lam:<4g}{step:9s} {seconds:6.2f} s   last relative step {last:.1e}")
-    print(f"all settings, {arguments.rounds} rounds, {arguments.processes} processes: {total:.1f} s")
+        name = f"{method} beta {beta:g} lam {lam:g}" + ("" if eta is None else f" eta {eta:g}")
+        rows.append({"case": name, "seconds": seconds, "rounds": rounds, "last_relative_step": last})
+        out(f"{name:28s} {seconds:6.2f} s   last relative step {last:.1e}")
+    rows.append({"case": "all settings, two processes", "seconds": total, "rounds": rounds})
+    out(f"all settings, {rounds} rounds, two processes: {total:.1f} s")
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="1000 rounds")
+    run(not parser.parse_args().full)

@@ -76,6 +76,7 @@ def test_repeated_optimisation_reproduces_the_reference(setting):
     # Three digits are quoted; the last of the third setting is at rounding level.
     np.testing.assert_allclose(steps[[0, 1, 2]], ratios[:3], rtol=5e-3)
     if ratios[3] > 1e-9:
+        # Likewise.
         np.testing.assert_allclose(steps[5], ratios[3], rtol=5e-3)
     # Six digits are quoted; 25 rounds leave 1e-10 of the way.
     np.testing.assert_allclose([np.linalg.norm(d), np.sum(d * r)], [norm, reward], atol=6e-7)
