@@ -1,13 +1,14 @@
 """Preference games: an EGPO update beside the two products it cannot avoid, and the simulations of the EGPO paper.
 
-    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_games.py [--rounds R]
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_games.py [--full]
 
 Both parts of a ratio are timed in turn, in one process on one thread, by CPU time, which what else the machine does
-disturbs least; the median over rounds is printed. The simulations are ten games of ten actions for 100000 updates of
-five methods, one after the other on one core; compile time is stated apart.
+disturbs least; the median over rounds is printed. The simulations are ten games of ten actions for
+10000 (full: 100000) updates of five methods, one after the other on one core; compile time is stated apart.
 """
 
 import argparse
+from collections.abc import Callable
 from time import perf_counter, process_time
 
 import numpy as np
@@ -50,18 +51,23 @@ def simulations(num_iters: int) -> dict[str, float]:
     return seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+def run(quick: bool, out: Callable[[str], None] = print) -> list[dict]:
+    """Measure; a line a measurement goes to `out`, and all come back as rows."""
+    rows = []
     for n in (100, 300, 1000):
-        time, ratio = update_ratio(n, rounds)
-        print(f"EGPO n={n:<5d} {time:8.3f} ms an update   {ratio:.2f} x two products")
-    seconds = simulations(100_000)
+        time, ratio = update_ratio(n, 3 if quick else 7)
+        rows.append({"case": f"update n={n}", "milliseconds": time, "ratio": ratio})
+        out(f"EGPO n={n:<5d} {time:8.3f} ms an update   {ratio:.2f} x two products")
+    updates = 10_000 if quick else 100_000
+    seconds = simulations(updates)
     for name, value in seconds.items():
-        print(f"{name:22s} {value:6.2f} s")
-    print(f"{'five methods':22s} {sum(seconds[loss] for loss in LOSSES):6.2f} s for 10 games x 100000 updates")
+        rows.append({"case": name, "seconds": value, "updates": updates})
+        out(f"{name:22s} {value:6.2f} s")
+    out(f"{'five methods':22s} {sum(seconds[loss] for loss in LOSSES):6.2f} s for 10 games x {updates} updates")
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="more rounds, and the updates of the paper")
+    run(not parser.parse_args().full)

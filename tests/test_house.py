@@ -51,6 +51,14 @@ def test_no_global_randomness_and_no_fastmath():
     assert _each(PACKAGE, house.kernel_faults) == []
 
 
+def test_benchmarks_have_the_face_that_bench_calls():
+    for path in BENCHMARKS:
+        if path.stem.startswith("bench_"):
+            assert "def run(quick: bool, out" in path.read_text().replace("\n    ", " ").replace("run( ", "run("), (
+                path.name
+            )
+
+
 def test_tests_check_something():
     assert _each(TESTS, house.test_faults) == []
 

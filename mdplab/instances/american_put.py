@@ -106,6 +106,17 @@ def american_put(s0: float = 100.0, p: float = 0.5, *, horizon: int = 20, d: int
     return AmericanPut(mdp, prices, phi, np.broadcast_to(r, (horizon, S, 2)).copy())
 
 
+def _legacy(seed: int) -> np.random.Generator:
+    """The stream of NumPy's generator of before 2019 at that seed, which the published numbers come from."""
+    bits = np.random.MT19937()
+    bits._legacy_seeding(seed)
+    return np.random.Generator(bits)
+
+
+def _first_price(stream: np.random.Generator) -> float:
+    return 95 + 10 * stream.random()
+
+
 def put_start(seed: int) -> float:
     """The first price of the published experiment for a seed: uniform on [95, 105], of the legacy generator.
 
@@ -114,7 +125,7 @@ def put_start(seed: int) -> float:
     >>> round(put_start(0), 8)
     100.48813504
     """
-    return float(np.random.RandomState(seed).uniform(95, 105))
+    return _first_price(_legacy(seed))
 
 
 def put_data(seed: int, *, n: int = 100, horizon: int = 20) -> tuple[AmericanPut, OfflineData]:
@@ -128,8 +139,7 @@ def put_data(seed: int, *, n: int = 100, horizon: int = 20) -> tuple[AmericanPut
     OfflineData(N=100, H=20, S=232, A=2)
     """
     put = american_put(put_start(seed), horizon=horizon)
-    stream = np.random.RandomState(1)
-    rises = np.cumsum(stream.random_sample((n, horizon)) < 0.5, axis=1)
+    rises = np.cumsum(_legacy(1).random((n, horizon)) < 0.5, axis=1)
     stages = np.arange(1, horizon + 1)
     states = np.concatenate([np.zeros((n, 1), dtype=np.int64), stages * (stages + 1) // 2 + rises], axis=1)
     return put, OfflineData(states, np.zeros((n, horizon), dtype=np.int64), len(put.prices), 2)
@@ -150,8 +160,8 @@ def put_test(policy: np.ndarray, p: float, *, episodes: int = 100) -> float:
     H, S = len(put.rewards), len(put.prices)
     if np.shape(policy) != (H, S):
         raise ValueError(f"policy has shape {np.shape(policy)}; expected {(H, S)}")
-    stream, total, leave = np.random.RandomState(1), 0.0, S - 1
-    stream.uniform(95, 105)
+    stream, total, leave = _legacy(1), 0.0, S - 1
+    _first_price(stream)
     for _ in range(episodes):
         h, k, out = 0, 0, False
         for t in range(H):
@@ -160,7 +170,7 @@ def put_test(policy: np.ndarray, p: float, *, episodes: int = 100) -> float:
                 total += put.rewards[t, s, EXERCISE]
                 out = True
                 continue
-            rise = stream.random_sample() < p
+            rise = stream.random() < p
             if not out:
                 h, k = h + 1, k + rise
     return total / episodes
