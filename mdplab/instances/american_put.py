@@ -77,7 +77,7 @@ def american_put(s0: float = 100.0, p: float = 0.5, *, horizon: int = 20, d: int
     --------
     >>> put = american_put(99.17022005, 0.2)
     >>> put.mdp
-    MDP(S=232, A=2, transitions=673, gamma=1, horizon=20)
+    MDP(S=232, A=2, transitions=674, gamma=1, horizon=20)
     """
     for name, value, good in (("s0", s0, s0 > 0), ("p", p, 0 <= p <= 1), ("d", d, d >= 2)):
         if not good:
