@@ -112,7 +112,7 @@ def _program(p, rng, weight=1.0, method="clarabel"):
         left.append(project_flow(mdp.P, mdp.mu, mdp.gamma, mdp.r / lam).d.ravel())
         right.append(regularized_occupancy(mdp, weight * lam, method=method).extras["occupancy"].ravel())
     # The interior point method's own accuracy; occupancies have mass 10.
-    return Evidence(left=left, right=right, tolerance=np.full(np.shape(left), 1e-7))
+    return Evidence(left=left, right=right, tolerance=np.full(np.shape(left), 1e-8))
 
 
 @claim(
@@ -449,7 +449,9 @@ def _loss(p, rng, factor=1.0):
         best = policy_iteration(now)
         e = occupancy(now.P, now.mu, now.gamma, np.eye(now.A)[best.policy])
         gap = float(now.mu @ best.value - (d * now.r).sum())
-        cases.append((gap, best.certificate.gap + 1e-11, factor * lam * (d * (e - d)).sum()))
+        price = lam * (d * (e - d)).sum()
+        cases.append((gap, best.certificate.gap + 1e-11, factor * price))
+        cases.append((price, 1e-11, lam / (2 * (1 - now.gamma) ** 2)))
     return _bounded(cases)
 
 
