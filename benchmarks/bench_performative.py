@@ -1,4 +1,4 @@
-"""Performative learning: the projection beside Clarabel, and the published gridworld for 1000 rounds (100 without --full).
+"""Performative learning: the projection beside Clarabel, and the published gridworld, 1000 rounds (100 if quick).
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python benchmarks/bench_performative.py [--full]
 

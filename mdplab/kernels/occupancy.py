@@ -148,6 +148,26 @@ def _interior(
 def _newton(P, mu, gamma, target, available, tol, max_iters, out_h, out_d):
     """Residual and steps; P (S, A, S), mu (S,), target, available, out_d (S, A), out_h (S,) start and result."""
     S, A = target.shape
+    # Most models are sparse even where they are stored densely, and all that follows only looks at non-zeros.
+    ptr = np.zeros(S * A + 1, np.int64)
+    count = 0
+    for s in range(S):
+        for a in range(A):
+            if available[s, a]:
+                for j in range(S):
+                    count += P[s, a, j] != 0.0
+            ptr[s * A + a + 1] = count
+    idx = np.zeros(count, np.int64)
+    val = np.zeros(count)
+    count = 0
+    for s in range(S):
+        for a in range(A):
+            if available[s, a]:
+                for j in range(S):
+                    if P[s, a, j] != 0.0:
+                        idx[count] = j
+                        val[count] = gamma * P[s, a, j]
+                        count += 1
     scratch = np.zeros((S, S))
     grad = np.zeros(S)
     p = np.zeros(S)
@@ -159,28 +179,28 @@ def _newton(P, mu, gamma, target, available, tol, max_iters, out_h, out_d):
             open_[s] |= available[s, a]
         if not open_[s]:
             out_h[s] = 0.0
-    _excess(P, gamma, target, available, out_h, z)
-    residual = _gradient(P, mu, gamma, open_, z, grad)
+    _excess(ptr, idx, val, target, available, out_h, z)
+    residual = _gradient(ptr, idx, val, mu, open_, z, grad)
     steps = 0
     stalled = 0
     while steps < max_iters and residual > tol and stalled < 3:
         steps += 1
-        if _lower(P, gamma, available, open_, z, out_h):
-            _excess(P, gamma, target, available, out_h, z)
-            _gradient(P, mu, gamma, open_, z, grad)
-        _solve(P, gamma, available, open_, z, grad, scratch, p)
-        _slope(P, gamma, available, p, q)
+        if _lower(ptr, idx, val, available, open_, z, out_h):
+            _excess(ptr, idx, val, target, available, out_h, z)
+            _gradient(ptr, idx, val, mu, open_, z, grad)
+        _solve(ptr, idx, val, available, open_, z, grad, scratch, p)
+        _slope(ptr, idx, val, available, p, q)
         t = _search(mu, z, q, p)
         for s in range(S):
             out_h[s] += t * p[s]
-        _excess(P, gamma, target, available, out_h, z)
+        _excess(ptr, idx, val, target, available, out_h, z)
         last = residual
-        residual = _gradient(P, mu, gamma, open_, z, grad)
+        residual = _gradient(ptr, idx, val, mu, open_, z, grad)
         # Near the rounding floor a Newton step only reshuffles the last digits.
         floor = 1e-9 * (1 + last)
         stalled = stalled + 1 if residual >= 0.5 * last and residual <= floor else 0
-    _solve(P, gamma, available, open_, z, grad, scratch, p)
-    _slope(P, gamma, available, p, q)
+    _solve(ptr, idx, val, available, open_, z, grad, scratch, p)
+    _slope(ptr, idx, val, available, p, q)
     for s in range(S):
         for a in range(A):
             out_d[s, a] = max(0.0, z[s, a])
@@ -190,7 +210,7 @@ def _newton(P, mu, gamma, target, available, tol, max_iters, out_h, out_d):
         for a in range(A):
             if z[s, a] > 0:
                 fixed[s, a] = max(0.0, z[s, a] - q[s, a])
-    better = _gradient(P, mu, gamma, open_, fixed, grad)
+    better = _gradient(ptr, idx, val, mu, open_, fixed, grad)
     if better < residual:
         residual = better
         for s in range(S):
@@ -200,8 +220,8 @@ def _newton(P, mu, gamma, target, available, tol, max_iters, out_h, out_d):
 
 
 @kernel
-def _excess(P, gamma, target, available, h, out_z):
-    """target - A^T h (S, A); -inf where unavailable."""
+def _excess(ptr, idx, val, target, available, h, out_z):
+    """target - A^T h (S, A), -inf where unavailable; ptr, idx, val: the rows s A + a of gamma P, compressed."""
     S, A = target.shape
     for s in range(S):
         for a in range(A):
@@ -209,28 +229,25 @@ def _excess(P, gamma, target, available, h, out_z):
                 out_z[s, a] = -np.inf
                 continue
             ahead = 0.0
-            for j in range(S):
-                ahead += P[s, a, j] * h[j]
-            out_z[s, a] = (target[s, a] - h[s]) + gamma * ahead
+            for e in range(ptr[s * A + a], ptr[s * A + a + 1]):
+                ahead += val[e] * h[idx[e]]
+            out_z[s, a] = (target[s, a] - h[s]) + ahead
 
 
 @kernel
-def _slope(P, gamma, available, p, out_q):
+def _slope(ptr, idx, val, available, p, out_q):
     """A^T p (S, A); 0 where unavailable."""
     S, A = out_q.shape
     for s in range(S):
         for a in range(A):
             ahead = 0.0
-            if available[s, a]:
-                for j in range(S):
-                    ahead += P[s, a, j] * p[j]
-                out_q[s, a] = p[s] - gamma * ahead
-            else:
-                out_q[s, a] = 0.0
+            for e in range(ptr[s * A + a], ptr[s * A + a + 1]):
+                ahead += val[e] * p[idx[e]]
+            out_q[s, a] = p[s] - ahead if available[s, a] else 0.0
 
 
 @kernel
-def _lower(P, gamma, available, open_, z, out_h):
+def _lower(ptr, idx, val, available, open_, z, out_h):
     """Lower h at states without flow to where their best pair would become active; whether any was lowered.
 
     The dual does not grow: its derivative there is the inflow, which is not negative. Where the inflow is tiny the dual
@@ -244,7 +261,11 @@ def _lower(P, gamma, available, open_, z, out_h):
         room = np.inf
         for a in range(A):
             if available[s, a]:
-                room = min(room, max(0.0, -z[s, a]) / (1.0 - gamma * P[s, a, s]))
+                back = 0.0
+                for e in range(ptr[s * A + a], ptr[s * A + a + 1]):
+                    if idx[e] == s:
+                        back = val[e]
+                room = min(room, max(0.0, -z[s, a]) / (1.0 - back))
         if room > 0.0:
             out_h[s] -= room
             any_lowered = True
@@ -252,7 +273,7 @@ def _lower(P, gamma, available, open_, z, out_h):
 
 
 @kernel
-def _gradient(P, mu, gamma, open_, z, out_grad):
+def _gradient(ptr, idx, val, mu, open_, z, out_grad):
     """mu - A z_+ (S,), 0 at states without a constraint, and the largest entry's magnitude."""
     S, A = z.shape
     for s in range(S):
@@ -261,9 +282,8 @@ def _gradient(P, mu, gamma, open_, z, out_grad):
         for a in range(A):
             if z[s, a] > 0:
                 out_grad[s] -= z[s, a]
-                flow = gamma * z[s, a]
-                for j in range(S):
-                    out_grad[j] += flow * P[s, a, j]
+                for e in range(ptr[s * A + a], ptr[s * A + a + 1]):
+                    out_grad[idx[e]] += z[s, a] * val[e]
     worst = 0.0
     for s in range(S):
         if not open_[s]:
@@ -273,11 +293,12 @@ def _gradient(P, mu, gamma, open_, z, out_grad):
 
 
 @kernel
-def _solve(P, gamma, available, open_, z, grad, scratch, out_p):
+def _solve(ptr, idx, val, available, open_, z, grad, scratch, out_p):
     """out_p = -(A_J A_J^T)^{-1} grad by Cholesky factors; scratch (S, S) is overwritten."""
     S, A = z.shape
     column = np.zeros(S)
     index = np.zeros(S, np.int64)
+    last = np.arange(S)
     scratch[:] = 0.0
     for s in range(S):
         if not open_[s]:
@@ -290,37 +311,49 @@ def _solve(P, gamma, available, open_, z, grad, scratch, out_p):
         for a in range(A):
             if not available[s, a] or not (z[s, a] > 0 or a == best):
                 continue
+            # Column (s, a) of A, its non-zeros in increasing order.
             count = 0
-            for j in range(S):
-                value = -gamma * P[s, a, j]
-                if j == s:
-                    value += 1.0
-                if value != 0.0 and open_[j]:
-                    index[count] = j
-                    column[count] = value
+            own = False
+            for e in range(ptr[s * A + a], ptr[s * A + a + 1]):
+                j = idx[e]
+                if j >= s and not own:
+                    own = True
+                    index[count] = s
+                    column[count] = 1.0 - val[e] if j == s else 1.0
                     count += 1
+                if j != s and open_[j]:
+                    index[count] = j
+                    column[count] = -val[e]
+                    count += 1
+            if not own:
+                index[count] = s
+                column[count] = 1.0
+                count += 1
             for k in range(count):
                 for m in range(k, count):
                     scratch[index[k], index[m]] += column[k] * column[m]
-    # Upper factor by rows, so that the inner loop runs along memory.
+                last[index[k]] = max(last[index[k]], index[count - 1])
+    # Upper factor by rows, so that the inner loop runs along memory, up to the last non-zero of the row.
     for k in range(S):
         root = np.sqrt(scratch[k, k])
-        for j in range(k, S):
+        top = last[k] + 1
+        for j in range(k, top):
             scratch[k, j] /= root
-        for i in range(k + 1, S):
+        for i in range(k + 1, top):
             factor = scratch[k, i]
             if factor != 0.0:
-                for j in range(i, S):
+                last[i] = max(last[i], last[k])
+                for j in range(i, top):
                     scratch[i, j] -= factor * scratch[k, j]
     for s in range(S):
         out_p[s] = -grad[s]
     for k in range(S):
         out_p[k] /= scratch[k, k]
-        for j in range(k + 1, S):
+        for j in range(k + 1, last[k] + 1):
             out_p[j] -= scratch[k, j] * out_p[k]
     for k in range(S - 1, -1, -1):
         total = out_p[k]
-        for j in range(k + 1, S):
+        for j in range(k + 1, last[k] + 1):
             total -= scratch[k, j] * out_p[j]
         out_p[k] = total / scratch[k, k]
 
