@@ -38,6 +38,7 @@ from mdplab.exact.stochastic_shortest_path import stochastic_shortest_path
 from mdplab.exact.stock import (
     best_mixture,
     brute_force,
+    categorical_stock_iteration,
     distributional_policy_iteration,
     distributional_value_iteration,
     history_laws,
@@ -60,6 +61,7 @@ __all__ = [
     "brute_force",
     "categorical_control",
     "categorical_evaluation",
+    "categorical_stock_iteration",
     "constrained_mdp",
     "distributional_policy_iteration",
     "distributional_value_iteration",

@@ -66,9 +66,21 @@ def optimise(op: StockOperator, *, inner: int, accuracy: float, max_iters: int) 
     return v, pi, done
 
 
-def bracket(op: StockOperator, v: np.ndarray, pi: np.ndarray, *, accuracy: float, max_iters: int) -> StockBracket:
-    """The bracket around the interpolated solution v with the actions pi, (S, K) each; `accuracy` of its closing."""
-    hi, lo = v.copy(), v.copy()
+def bracket(
+    op: StockOperator,
+    v: np.ndarray,
+    pi: np.ndarray,
+    *,
+    accuracy: float,
+    max_iters: int,
+    v_pi: np.ndarray | None = None,
+) -> StockBracket:
+    """The bracket around the interpolated solution v with the actions pi, (S, K) each; `accuracy` of its closing.
+
+    `v_pi` is the interpolated value of pi where that is another.
+    """
+    low = v if v_pi is None else v_pi
+    hi, lo = v.copy(), low.copy()
     allowed = accuracy * (1 - op.rows.gamma)
     above = _cover(
         op, lambda keep, back: op.above(hi, v, keep=keep, backward=back), lambda: op.above(hi), allowed, max_iters
@@ -76,7 +88,7 @@ def bracket(op: StockOperator, v: np.ndarray, pi: np.ndarray, *, accuracy: float
     hi += _closing(op, op.above(hi), hi)[:, None]
     below = _cover(
         op,
-        lambda keep, back: op.below(lo, pi, v, keep=keep, backward=back),
+        lambda keep, back: op.below(lo, pi, low, keep=keep, backward=back),
         lambda: op.below(lo, pi),
         allowed,
         max_iters,
