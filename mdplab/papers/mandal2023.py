@@ -110,7 +110,7 @@ def _program(p, rng, weight=1.0, method="clarabel"):
         mdp = garnet(5, 3, 5, gamma=0.9, rng=rng).replace(mu=rng.dirichlet(np.ones(5)))
         lam = 10 ** rng.uniform(-2, 2)
         left.append(project_flow(mdp.P, mdp.mu, mdp.gamma, mdp.r / lam).d.ravel())
-        right.append(regularized_occupancy(mdp, weight * lam, method=method).extras["occupancy"].ravel())
+        right.append(regularized_occupancy(mdp, weight * lam, method=method, tol=1e-6).extras["occupancy"].ravel())
     # The interior point method's own accuracy; occupancies have mass 10.
     return Evidence(left=left, right=right, tolerance=np.full(np.shape(left), 1e-8))
 

@@ -51,7 +51,7 @@ def _rest(p, rng, retrainings=None):
     for w in (0.15, 0.5, 1.0):
         lam = float(10 ** rng.uniform(-1, 1))
         problem, stable = _follower(p, rng, lam)
-        options = {"w": w, "num_retrainings": 300 if retrainings is None else retrainings}
+        options = {"w": w, "num_retrainings": 200 if retrainings is None else retrainings}
         runs = [delayed_retraining(problem, lam, k=k, **options) for k in (1, 3)]
         runs.append(mixed_delayed_retraining(problem, lam, k=3, v=1.5, **options))
         left += [run["d"][-1].ravel() for run in runs]
@@ -144,9 +144,11 @@ def _shifting(beta=1.0):
 
 
 def _needed(run, target, delta):
-    """Retrainings until the distance stays below delta times that of the start."""
+    """Retrainings until the distance stays below delta times the start's; NotApplicable if the run is too short."""
     off = np.linalg.norm(run["d"] - target, axis=(1, 2))
     above = np.flatnonzero(off > delta * off[0])
+    if above[-1] == off.size - 1:
+        raise NotApplicable(f"{off.size - 1} retrainings do not bring the distance to {delta:g} of the start's")
     return int(above[-1]) + 1
 
 
@@ -159,7 +161,7 @@ def _counts(p, rng, w=0.15, k=3):
         cases.append((_follower(p, rng, weight)[0], weight))
     for problem, weight in cases:
         target = repeated_optimization(problem, weight, num_rounds=80)["d"][-1]
-        runs = [delayed_retraining(problem, weight, w=w, k=j, num_retrainings=p.retrainings) for j in (1, k)]
+        runs = [delayed_retraining(problem, weight, w=w, k=j, num_retrainings=p.retrainings // 2) for j in (1, k)]
         out.append([_needed(run, target, 1e-3) for run in runs])
     return np.array(out, dtype=float)
 

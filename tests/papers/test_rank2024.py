@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mdplab.algorithms.performative import delayed_retraining
+from mdplab.claims import NotApplicable
 from mdplab.claims.discovery import load_paper
 from mdplab.models import Trace
 from mdplab.papers import rank2024
@@ -32,6 +33,8 @@ def test_delay_saves_retrainings_and_costs_deployments():
 def test_counting_retrainings():
     d = np.array([4.0, 2.0, 0.3, 0.5, 0.1, 0.05]).reshape(6, 1, 1)
     assert rank2024._needed(Trace(np.arange(6), {"d": d}), np.zeros((1, 1)), 0.1) == 4
+    with pytest.raises(NotApplicable, match=r"5 retrainings do not bring the distance to 0\.01"):
+        rank2024._needed(Trace(np.arange(6), {"d": d}), np.zeros((1, 1)), 0.01)
 
 
 def test_figures_show_what_they_say():
