@@ -66,6 +66,16 @@ def test_the_derived_distance_is_never_too_small(level):
             assert report.gap <= 1e3 * noise
 
 
+@pytest.mark.parametrize("level", ["float", "exact"])
+def test_a_flow_that_is_not_the_best_is_seen(level):
+    # It meets the flow constraints, and h is so large that no multiplier is negative: what is wrong is on the support.
+    for seed in range(6):
+        mdp, rng = model(seed)
+        other = project_flow(mdp.P, mdp.mu, mdp.gamma, 9 * rng.standard_normal(mdp.r.shape), tol=1e-16).d
+        report = check(mdp, claim(mdp, 1.0, other, np.full(mdp.S, 1e3), 1e9, 1e9), level=level)
+        assert report and np.linalg.norm(other - solved(mdp, 1.0).certificate.data["d"]) <= report.gap
+
+
 def test_every_single_lie_is_refused():
     mdp, _ = model(0)
     good = solved(mdp, 1.0)

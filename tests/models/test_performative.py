@@ -209,6 +209,19 @@ def test_the_objective_is_nowhere_more_curved_than_its_bound(problem):
     assert -bound <= least < 0
 
 
+def test_the_bound_of_curvature_is_of_the_right_size():
+    # Stay or switch at once: what the policy moves is all there is.
+    stay = MDP([[[1.0, 0.0], [0.0, 1.0]]] * 2, [[1.0, 1.0], [0.0, 0.0]], 0.9, mu=[0.5, 0.5])
+    problem = PerformativeMDP(stay, LinearRewardResponse(stay, np.eye(4), 0.0))
+    step, least, rng = 1e-3, 0.0, np.random.default_rng([2919])
+    for _ in range(300):
+        x, eta = 0.98 * rng.random(2) + 0.01, rng.choice([-0.5, 0.5], size=2)
+        line = x + step * np.array([-1, 0, 1])[:, None] * eta
+        at = objective_values(problem, 0.0, np.stack([line, 1 - line], axis=-1))[0]
+        least = min(least, (at[0] - 2 * at[1] + at[2]) / step**2)
+    assert -least <= objective_curvature(problem, 0.0) <= -50 * least
+
+
 def test_batches_of_policies_meet_what_each_would_meet():
     for problem in CLOSED_FORMS:
         policies = np.random.default_rng([2918]).dirichlet(np.ones(problem.A), size=(4, problem.S))
