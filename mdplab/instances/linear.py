@@ -1,10 +1,10 @@
-"""Linear decision processes: the published simulation, random families, one-hot copies of tabular problems."""
+"""Linear decision processes: the published simulation and its data, random families, one-hot copies of tabular ones."""
 
 import itertools
 
 import numpy as np
 
-from mdplab.models import MDP, LinearMDP
+from mdplab.models import MDP, LinearMDP, OfflineData
 
 # States of the simulated linear process: x1, x2, x3 lead on, x4 is the fail state, x5 the goal.
 FAIL, GOAL = 3, 4
@@ -140,3 +140,42 @@ def one_hot(mdp: MDP, horizon: int | None = None) -> LinearMDP:
     S, A = mdp.S, mdp.A
     phi = np.eye(S * A).reshape(S, A, S * A)
     return LinearMDP(phi, mdp.dense().P.reshape(-1, S), mdp.r.reshape(-1), horizon, start=mdp.mu)
+
+
+def uniform_data(linear: LinearMDP, n: int, *, rng: np.random.Generator) -> OfflineData:
+    """`n` trajectories of the nominal process with uniform actions: the data of the published simulation.
+
+    Parameters
+    ----------
+    linear
+        With a `start`.
+    n : int >= 1
+    rng : numpy.random.Generator
+
+    Raises
+    ------
+    ValueError
+        No `start`, or `n` below 1.
+
+    Source
+    ------
+    Public code of Tang, Liu, Xu (2025); our specification, C.5.
+
+    Examples
+    --------
+    >>> uniform_data(simulated_linear_mdp(), 7, rng=np.random.default_rng(0))
+    OfflineData(N=7, H=3, S=5, A=16)
+    """
+    if n < 1:
+        raise ValueError(f"n is {n}; expected at least 1")
+    if linear.start is None:
+        raise ValueError("linear has no start; trajectories need a first state or its distribution")
+    H, S, A = linear.horizon, linear.S, linear.A
+    cdf = np.cumsum(linear.kernels(), axis=3)
+    states, actions = np.empty((n, H + 1), dtype=np.int64), rng.integers(0, A, (n, H))
+    states[:, 0] = np.searchsorted(np.cumsum(linear.start), rng.random(n), side="right")
+    for h in range(H):
+        rows = cdf[h, states[:, h], actions[:, h]]
+        states[:, h + 1] = (rng.random(n)[:, None] >= rows).sum(axis=1)
+    # A last cumulative sum may round below 1.
+    return OfflineData(np.minimum(states, S - 1), actions, S, A)
