@@ -12,7 +12,8 @@ spread
     The atoms of a bin are moved to its two ends, keeping each atom's mean: the other way round.
 
 Bins hold what differs by `2^-44` of the money until there are more atoms than `cap`; then they get some width. An
-infinite horizon is cut as soon as what remains, `gamma^t` times half the spread of all returns, is below `cut`: it goes to `shift`.
+infinite horizon is cut as soon as what remains, `gamma^t` times half the spread of all returns, is below `cut`: it goes
+to `shift`.
 
 Result: a law whose atoms are within `shift` of those of a law L, with masses within a factor `1 +- slip` of L's,
 where L is the law of the return (near), or one that is smaller or larger in the convex order.
@@ -35,7 +36,8 @@ from mdplab.certify.rows import UNIT
 
 _FINE = 2.0**-44
 _LEAST_MASS = 2.0**-900
-_MAX_STEPS = 1_000_000
+# Steps of a discounted problem, and of one without a discount, whose policy may never terminate.
+_MAX_STEPS, _MAX_UNDISCOUNTED = 1_000_000, 2_000
 Acts = Callable[[int, np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
@@ -104,7 +106,8 @@ def propagate(
     money, memory = np.zeros(len(state)), np.full(len(state), player.first_memory, dtype=np.int64)
     shift, slip, power, width, lost = 0.0, (len(start) + 4) * UNIT, 1.0, 0.0, 0.0
     done_x, done_p = [], []
-    for t in range(_MAX_STEPS):
+    limit = _MAX_STEPS if gamma < 1 or horizon is not None else _MAX_UNDISCOUNTED
+    for t in range(limit):
         over = mdp.terminal[state]
         done_x.append(money[over])
         done_p.append(mass[over])
@@ -133,7 +136,7 @@ def propagate(
         state, memory, money, mass, moved, joined, width = _joined(state, memory, money, mass, mode, cap, width, slip)
         shift, slip, power = shift + moved, slip + joined * UNIT, power * gamma
     else:
-        raise Refused(f"the policy has not terminated after {_MAX_STEPS} steps")
+        raise Refused(f"the policy has not terminated after {limit} steps")
     x, p = np.concatenate([*done_x, money]), np.concatenate([*done_p, mass])
     order = np.argsort(x, kind="stable")
     # No return is further out than all the rewards that were possible.
