@@ -137,8 +137,8 @@ def static_ocvar(
     Returns
     -------
     Solution
-        Value `(1,)`, the OCVaR of the policy; policy `(S, K)`, or `(m, S, K)`: with probability `weights[i]` start with
-        stock `c0[i]` (and follow table i). Certificate of kind `"static-ocvar"`. `extras`: `"grid"`, `"c0"`,
+        Value `(1,)`, the OCVaR of the policy; policy `(S, K)`: with probability `weights[i]` start with
+        stock `c0[i]`. Certificate of kind `"static-ocvar"`. `extras`: `"grid"`, `"c0"`,
         `"weights"` `(m,)`, `"law"` of the mixture's return, `"objective"` `(2, K)`, `"diagnostics"`.
 
     Raises
@@ -179,7 +179,8 @@ def static_ocvar(
     for op, found in search:
         upper = -op.grid + search.start @ found.hi / tau
         lower = -op.grid + search.start @ found.lo / tau
-        mixture = _mixture(op, found, rows, search.start, int(upper.argmin()), tau, search.rollout_tol)
+        near = search.rollout_tol(float(upper.min() - lower.min()))
+        mixture = _mixture(op, found, rows, search.start, int(upper.argmin()), tau, near)
         gap = float(upper.min()) - mixture.value + mixture.error
         search.report(-upper, -lower, gap)
         best = (gap, mixture)
@@ -216,10 +217,9 @@ class _Search:
         self._last: tuple[np.ndarray, np.ndarray] | None = None
         self.num_states = problem.S
 
-    @property
-    def rollout_tol(self) -> float:
-        """How far a realised law may be from the true one."""
-        return 1e-7 * self.tau if self.tol is None else 0.1 * self.tau * self.tol
+    def rollout_tol(self, gap: float) -> float:
+        """How far a realised law may be from the true one, beside a bracket of that width."""
+        return 0.05 * self.tau * max(gap if self.tol is None else min(gap, self.tol), 1e-7)
 
     def __iter__(self):
         for grid in grids(self.choice, self.rows, self.utility, self.num_states, self._refine):
@@ -279,8 +279,8 @@ def _mixture(
     op: StockOperator, found: StockBracket, rows: Rows, start: np.ndarray, k: int, tau: float, tol: float
 ) -> _Mixture:
     """Replies to the minimising stock and its neighbours, and the pair of them that mixes best."""
-    nodes = np.unique(np.clip(k + np.arange(-2, 3), 0, len(op.grid) - 1))
-    reals = [realised_law(rows, op.grid, found.pi, start, float(op.grid[n]), tol=tol) for n in nodes]
+    nodes = np.unique(np.clip(k + np.arange(-1, 2), 0, len(op.grid) - 1))
+    reals = [realised_law(rows, op.grid, found.pi, start, float(op.grid[n]), tol=tol, max_atoms=5_000) for n in nodes]
     best, chosen = -np.inf, (0, 0, 1.0)
     for i in range(len(nodes)):
         for j in range(i, len(nodes)):

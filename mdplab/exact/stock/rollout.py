@@ -93,7 +93,7 @@ def realised_law(
 
 def _by_mass(mass: np.ndarray) -> np.ndarray:
     """Powers of 4, larger for lighter atoms: where they end up matters less."""
-    return 4.0 ** np.clip(np.floor(np.log(mass.max() / np.maximum(mass, 1e-300)) / np.log(8.0)), 0, 15)
+    return 4.0 ** np.clip(np.floor(-np.log(np.maximum(mass, 1e-300)) / np.log(8.0)), 0, 15)
 
 
 def _merged(
@@ -103,7 +103,8 @@ def _merged(
 
     `width` (n,) of each atom's bins; only atoms with equal widths share one.
     """
-    bins = np.round((money - money.min()) / width)
+    # Fixed bins: atoms that hardly move stay where they were put together, at no further cost.
+    bins = np.round(money / width)
     order = np.lexsort((bins, width, state))
     state, money, mass = state[order], money[order], mass[order]
     bins, width = bins[order], width[order]

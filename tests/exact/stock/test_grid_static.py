@@ -37,6 +37,10 @@ def test_risk_averse_grid(tau):
     assert low - 1e-9 <= answer.extras["cvar"] <= high + 1e-9
     assert answer.extras["cvar"] == pytest.approx(G5[tau], abs=5e-6)  # As above.
     assert answer.certificate.gap < 0.02
+    parts = answer.certificate.residuals
+    assert parts["eps_policy"] > 0
+    # A sum of three floats.
+    assert answer.certificate.gap <= parts["eps_grid"] + parts["eps_policy"] / tau + 1e-12
     assert check(problem, answer).ok
 
 
