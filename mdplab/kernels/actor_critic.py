@@ -43,7 +43,7 @@ def boltzmann(logits, out_pi):
 
 
 @kernel
-def _state_value(q, pi, on_policy):
+def state_value(q, pi, on_policy):
     """max q (A,), or its mean under pi (A,)."""
     if not on_policy:
         return q.max()
@@ -73,7 +73,7 @@ def tabular_critic(counts, rewards, bonus, v_max, optimistic, on_policy, pi, out
                 else:
                     out_q[h, s, a] = v_max if optimistic else 0.0
         for s in range(S):
-            v[s] = _state_value(out_q[h, s], pi[h, s], on_policy)
+            v[s] = state_value(out_q[h, s], pi[h, s], on_policy)
 
 
 @kernel
@@ -103,7 +103,7 @@ def linear_critic(phi, inverse, features, returns, bonus, v_max, on_policy, pi, 
                     total += bonus * width(phi[s, a], inverse[h], MAHALANOBIS)
                 out_q[h, s, a] = min(max(total, 0.0), v_max)
         for s in range(S):
-            v[s] = _state_value(out_q[h, s], pi[h, s], on_policy)
+            v[s] = state_value(out_q[h, s], pi[h, s], on_policy)
 
 
 @kernel
