@@ -171,6 +171,10 @@ def test_the_last_stage_is_compared_with_nothing():
     claim = answer("return-laws", [[1.5], [0.5]], [[0]], 0.4, **data)
     assert not check(mdp, claim)
     assert check(mdp, edited(claim, gap=0.5 + 1e-9))
+    # An error of the stage before adds to it: the law of 2 is 1 away from the true one.
+    claim = edited(claim, x=np.array([2.0, 0.5]), value=[[2.0], [0.5]], gap=0.9)
+    assert not check(mdp, claim)
+    assert check(mdp, edited(claim, gap=1 + 1e-9))
 
 
 def test_solvers_are_accepted():

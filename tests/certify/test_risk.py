@@ -126,6 +126,23 @@ def test_refusals_of_entropic_risk_have_reasons(short, change, word):
     assert word in report.reason
 
 
+def test_an_upper_bound_must_be_inductive(short):
+    good = entropic_claim(short, 0.5)
+    lo, hi = np.array(good.certificate.data["lo"]), np.array(good.certificate.data["hi"])
+    lo[0], hi[0] = lo[0] - 0.02, hi[0] - 0.01
+    for level in LEVELS:
+        assert "T hi <= hi" in check(short, edited(good, lo=lo, hi=hi, value=lo[0], gap=1.0), level=level).reason
+
+
+@pytest.mark.parametrize("beta", [0.7, -0.7])
+def test_few_atoms_are_used_on_the_right_side(beta, monkeypatch):
+    monkeypatch.setattr("mdplab.certify.statistics._CAPS", (6,))
+    mdp = random_model(np.random.default_rng([43, 20]), gamma=0.75, horizon=5)
+    policy = np.random.default_rng(20).integers(2, size=(5, 2))
+    lo, hi = enclose_statistic(mdp, policy, "entropic", parameter=beta)
+    assert lo <= entropic_risk(law_of(mdp, policy), beta) <= hi
+
+
 def test_tails_of_an_end_must_be_covered(short):
     good = entropic_claim(short, 0.5)
     for name, sign in (("lo", 1), ("hi", -1)):
@@ -157,9 +174,14 @@ def test_evar_solver(horizon):
     few["stage_ptr"] = np.cumsum([0, *map(len, blocks)])
     assert "smaller" in check(mdp, edited(claim, **few)).reason
     assert check(mdp, edited(claim, **few, gap=10.0)).gap > report.gap
+    if horizon:
+        mean = np.array(data["mean_hi"])
+        mean[0] -= 0.5
+        assert "mean_hi" in check(mdp, edited(claim, mean_hi=mean, gap=99.0)).reason
     for change in (
         {"level": 0.2},
         {"level": 0.0},
+        {"level": 1.5, "gap": 99.0},
         {"start": np.array([0.5, 0.6])},
         {"start": np.eye(2)[1], "gap": 1e-6},
         {"betas": data["betas"][::-1].copy()},

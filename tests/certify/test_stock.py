@@ -93,6 +93,10 @@ def test_coarse_stocks_cost_the_slope():
     assert check(problem, claim, level="exact")
     for name, worse in (("lo", [-1.24, -1.0]), ("hi", [-0.76, -1.0])):
         assert not check(problem, edited(claim, **{name: np.array(worse)}), level="exact")
+    # What is inductive must be right at the end, too; and so must the policy.
+    assert "end" in check(problem, edited(claim, lo=np.array([-0.25, 0.0]), value=[[-0.5]], hi=np.zeros(2))).reason
+    assert "end" in check(problem, edited(claim, lo=np.full(2, -9.0), value=[[-1.7]], hi=np.array([-1.7, -2.0]))).reason
+    assert "no available action" in check(problem, edited(claim, policy=np.array([5]))).reason
     # Where the utility jumps no slope pays for it.
     step = problem.replace(objective=functional("step"))
     claim = edited(claim, lo=np.ones(2), hi=np.ones(2), value=[[1.0]])
@@ -212,8 +216,11 @@ def test_tables_that_are_right_on_the_grid_and_wrong_between_are_refused(name, w
     # Without the corner of V: the chord is below a concave V, above a convex one.
     kept = [0, 2, 3] if name == "negative_part" else [1, 2, 3]
     if name == "positive_part":
-        kept, good = [0, 1, 3], edited(good, grid=np.array([-3.0, -1.0, 0.0, 1.0]))
-        parts = {"lo": np.array([[0, 0.5, 1.0, 2.0], [0, 0, 0, 1.0]]), "hi": np.array([[1, 2, 2, 3.0], [0, 0, 0, 1]])}
+        kept, good = [0, 1, 3], edited(good, grid=np.array([-4.0, -1.0, 0.0, 1.0]))
+        parts = {
+            "lo": np.array([[-0.5, 0.5, 1.0, 2.0], [0, 0, 0, 1.0]]),
+            "hi": np.array([[1, 2, 2, 3.0], [0, 0, 0, 1]]),
+        }
         claim = edited(good, **parts, value=parts["lo"], gap=3.0)
     else:
         data = {n: good.certificate.data[n][..., kept] for n in ("grid", "lo", "hi")}
@@ -290,6 +297,10 @@ def test_static_cvar_on_a_grid():
     assert "stocks" in check(problem, cvar_claim(c0=-1.5)).reason
     assert "smaller" in check(problem, cvar_claim(gap=1e-14)).reason
     assert "smaller" in check(problem, edited(cvar_claim(), value=[1.1])).reason
+    # A weaker upper bound is a larger gap: the supremum is over all stocks.
+    weak = cvar_claim().certificate.data["hi"] + np.array([[1.0], [0.0]])
+    assert "smaller" in check(problem, edited(cvar_claim(), hi=weak)).reason
+    assert check(problem, edited(cvar_claim(), hi=weak, gap=2.1))
     assert not check(problem, edited(cvar_claim(), value=[np.nan]))
     # From stock 0 the bound of the policy is min(1, 0) / tau = 0: the gap must say so.
     assert "smaller" in check(problem, cvar_claim(c0=0.0, gap=0.5)).reason
