@@ -41,7 +41,7 @@ def realised_law(
     c0: float,
     *,
     tol: float,
-    max_atoms: int = 60_000,
+    max_atoms: int = 20_000,
     max_steps: int = 100_000,
 ) -> Realised:
     """Propagate the law of state and money from `start` (S,) and stock c0.
@@ -77,9 +77,13 @@ def realised_law(
         money = np.repeat(money, counts) + power * rows.rewards[rows.kind[entry]]
         mass = np.repeat(mass, counts) * rows.prob[entry]
         merged = _merged(state, money, mass, np.full(len(state), rounding))
-        while merged[0].size > max_atoms:
-            width = max(2 * rounding, 2 * width if merged[0].size > 1.5 * max_atoms else 1.25 * width)
+        if merged[0].size > max_atoms:
+            # What is still to come shrinks: begin with finer bins than the last step's.
+            width = max(2 * rounding, width / 8)
             merged = _merged(state, money, mass, width * _by_mass(mass))
+            while merged[0].size > max_atoms:
+                width *= 2 if merged[0].size > 1.5 * max_atoms else 1.25
+                merged = _merged(state, money, mass, width * _by_mass(mass))
         state, money, mass, moved = merged
         merge_error += moved
         power *= rows.gamma
