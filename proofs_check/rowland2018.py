@@ -5,15 +5,19 @@ from itertools import pairwise, product
 
 import sympy
 
-from proofs_check.checked import Checked
+from proofs_check.checked import Checked, witness
 from proofs_check.sos import defect
 
-# Arguments that make each statement false: a factor below the discount, all mass to the lower neighbour, a finer grid.
+# Arguments that make each statement false: a factor below the discount, all mass to the lower neighbour, a finer grid,
+# half the error of a backup, a grid that holds the law, a discount that takes nothing away.
 FALSIFIED = {
     "cramer_contraction": {"factor": Fraction(2, 5)},
     "cramer_any_laws": {"copies": Fraction(9, 10)},
     "projection_is_orthogonal": {"split": False},
     "projection_error": {"power": 2},
+    "fixed_point": {"share": Fraction(1, 2)},
+    "clipping_moves_the_mean": {"top": 3},
+    "information_does_not_contract": {"gamma": Fraction(1)},
 }
 
 _SOURCE = "Rowland et al. 2018, arXiv:1802.08163"
@@ -139,4 +143,54 @@ def lemma_projection_error(power: int = 1) -> Checked:
         "derived; sharper than the dz of " + _SOURCE,
         "integral of the squared difference of distribution functions; expansion",
         sympy.expand(square - claimed),
+    )
+
+
+def lemma_fixed_point(share: Fraction = Fraction(1)) -> Checked:
+    """e = p + d, p <= a, d <= gamma e give (1 - gamma) e <= a: l_2^2 of the fixed point to the truth, a = dz / 4.
+
+    Pythagoras splits e = l_2^2(eta^, eta) into p = l_2^2(Pi eta, eta) and d = l_2^2(Pi T eta^, Pi T eta), which the
+    contraction bounds.
+    """
+    e, p, d, a, g = sympy.symbols("e p d a gamma", real=True)
+    claimed = sympy.Rational(share) * a - (1 - g) * e
+    return Checked(
+        "SOS",
+        "e = p + d, p <= a and d <= gamma e imply (1 - gamma) e <= a",
+        _SOURCE + ", Proposition 3; constant a = dz / 4 derived",
+        "sum of the two slacks, modulo the equation",
+        defect(claimed, [(1, 1, a - p), (1, 1, g * e - d)], [a - p, g * e - d], [(-1, e - p - d)]),
+    )
+
+
+def lemma_clipping_moves_the_mean(top: int = 2) -> Checked:
+    """The law of 0 and 3 evenly, clipped to a grid that ends at 2: its mean is 1, no longer 3/2."""
+    law = {0: Fraction(1, 2), 3: Fraction(1, 2)}
+    clipped = {k: sum(p for x, p in law.items() if min(x, top) == k) for k in range(4)}
+    lost = sum(x * p for x, p in law.items()) - sum(k * p for k, p in clipped.items())
+    return Checked(
+        "COUNTEREXAMPLE",
+        "a grid that does not hold the law does not keep its mean: 1 for 3/2",
+        "derived",
+        "masses 1/2 at 0 and 3, grid 0, 1, 2",
+        witness(lost, "1/2"),
+    )
+
+
+def lemma_information_does_not_contract(gamma: Fraction = Fraction(1, 2)) -> Checked:
+    """Total variation of two laws on 0 and 2 is that of their images under x -> x / 2, on the grid 0, 1, 2.
+
+    Masses are the same, at other atoms: so is the Kullback-Leibler divergence, and no modulus below 1 holds.
+    """
+    eta, nu = {0: Fraction(3, 4), 2: Fraction(1, 4)}, {0: Fraction(1, 4), 2: Fraction(3, 4)}
+    images = [{x // 2: p for x, p in law.items()} for law in (eta, nu)]
+    before, after = (
+        sum(abs(one.get(k, 0) - other.get(k, 0)) for k in range(3)) / 2 for one, other in ((eta, nu), images)
+    )
+    return Checked(
+        "COUNTEREXAMPLE",
+        "T does not contract total variation by gamma: 1/2 stays 1/2 under a sure transition, gamma = 1/2",
+        _SOURCE + ", on the Kullback-Leibler loss; witness derived",
+        "masses 3/4 and 1/4 at 0 and 2, against 1/4 and 3/4",
+        witness(after - gamma * before, "1/4"),
     )
