@@ -1,4 +1,4 @@
-"""Gradient estimates for location policies on finite states: one parameter a state, one real action.
+"""Gradient and Hessian-vector estimates for location policies on finite states: one parameter a state, one real action.
 
 The policy draws a = theta_s + scale * z with z standard normal or standard logistic; its score has one non-zero
 coordinate, that of the current state. Rewards and moves are those of `mdplab.instances.policy_gradient`.
@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from mdplab.kernels._jit import kernel
+from mdplab.kernels.ascent import average, move, point_ahead, segment
 from mdplab.kernels.sampling import draw
 
 # Which estimate `estimate` computes.
@@ -35,15 +36,15 @@ def noisy_gradient(theta, centre, curvature, noise, rng, out_g):
 
 
 @kernel
-def gpomdp(theta, logistic, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, width, gamma, rng,
-           states, scores, rewards, out_g):  # fmt: skip
-    """GPOMDP estimate out_g (S,) from one trajectory of H = len(states) steps drawn at theta (S,).
+def trajectory(theta, logistic, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, width, gamma, rng,
+               out_states, out_scores, out_bends, out_weights):  # fmt: skip
+    """One trajectory of H = len(out_states) steps drawn at theta (S,): all outputs (H,).
 
-    still_cdf, moved_cdf (S, S); amplitude, centre, switch (S,); states, scores, rewards (H,) scratch. With `logistic`:
-    reward amplitude * bump(a, centre, width) and moved_cdf with probability bump(a, switch, width); else reward
-    -amplitude (a - centre)^2 / 2 and always still_cdf.
+    Score and its slope ("bend") in theta_s, and weights sum_{h >= t} gamma^h r_h. still_cdf, moved_cdf (S, S);
+    amplitude, centre, switch (S,). With `logistic`: reward amplitude * bump(a, centre, width) and moved_cdf with
+    probability bump(a, switch, width); else reward -amplitude (a - centre)^2 / 2 and always still_cdf.
     """
-    H = states.shape[0]
+    H = out_states.shape[0]
     s = draw(rho_cdf, rng.random())
     for t in range(H):
         if logistic:
@@ -52,9 +53,10 @@ def gpomdp(theta, logistic, scale, rho_cdf, still_cdf, moved_cdf, amplitude, cen
             u = max(u, 2.0**-54)
             a = theta[s] + scale * math.log(u / (1.0 - u))
             # tanh(z / 2) = 2 u - 1 for the standard logistic z of distribution value u.
-            scores[t] = (2.0 * u - 1.0) / scale
-            rewards[t] = amplitude[s] * bump(a, centre[s], width)
-            states[t] = s
+            out_scores[t] = (2.0 * u - 1.0) / scale
+            out_bends[t] = -2.0 * u * (1.0 - u) / (scale * scale)
+            out_weights[t] = amplitude[s] * bump(a, centre[s], width)
+            out_states[t] = s
             if rng.random() < bump(a, switch[s], width):
                 s = draw(moved_cdf[s], rng.random())
             else:
@@ -62,79 +64,114 @@ def gpomdp(theta, logistic, scale, rho_cdf, still_cdf, moved_cdf, amplitude, cen
         else:
             z = rng.standard_normal()
             a = theta[s] + scale * z
-            scores[t] = z / scale
-            rewards[t] = -0.5 * amplitude[s] * (a - centre[s]) ** 2
-            states[t] = s
+            out_scores[t] = z / scale
+            out_bends[t] = -1.0 / (scale * scale)
+            out_weights[t] = -0.5 * amplitude[s] * (a - centre[s]) ** 2
+            out_states[t] = s
             s = draw(still_cdf[s], rng.random())
-    for s in range(theta.shape[0]):
-        out_g[s] = 0.0
-    # sum_t gamma^t score_t G_t with G_t = sum_{h >= t} gamma^(h - t) r_h: the absolute power gamma^h of the paper.
+    # gamma^t G_t with G_t = sum_{h >= t} gamma^(h - t) r_h: the absolute power gamma^h of the paper.
     to_go = 0.0
     for t in range(H - 1, -1, -1):
-        to_go = rewards[t] + gamma * to_go
-        rewards[t] = to_go
+        to_go = out_weights[t] + gamma * to_go
+        out_weights[t] = to_go
     power = 1.0
     for t in range(H):
-        out_g[states[t]] += power * rewards[t] * scores[t]
+        out_weights[t] *= power
         power *= gamma
 
 
 @kernel
+def gpomdp(states, scores, weights, out_g):
+    """GPOMDP estimate sum_t weight_t score_t into out_g (S,)."""
+    for s in range(out_g.shape[0]):
+        out_g[s] = 0.0
+    for t in range(states.shape[0]):
+        out_g[states[t]] += weights[t] * scores[t]
+
+
+@kernel
+def hessian_vector(states, scores, bends, weights, u, out_v):
+    """g <sum_t score_t, u> + sum_t weight_t hess log pi u into out_v (S,), for a direction u (S,)."""
+    gpomdp(states, scores, weights, out_v)
+    along = 0.0
+    for t in range(states.shape[0]):
+        along += scores[t] * u[states[t]]
+    for s in range(out_v.shape[0]):
+        out_v[s] *= along
+    for t in range(states.shape[0]):
+        out_v[states[t]] += weights[t] * bends[t] * u[states[t]]
+
+
+@kernel
 def estimate(kind, theta, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
-             gamma, rng, states, scores, rewards, out_g):  # fmt: skip
+             gamma, rng, states, scores, bends, weights, out_g):  # fmt: skip
     """The estimate that `kind` names, into out_g (S,): NOISY, or GPOMDP under a GAUSSIAN or LOGISTIC policy."""
     if kind == NOISY:
         noisy_gradient(theta, centre, curvature, noise, rng, out_g)
     else:
-        gpomdp(theta, kind == LOGISTIC, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, width, gamma,
-               rng, states, scores, rewards, out_g)  # fmt: skip
+        trajectory(theta, kind == LOGISTIC, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, width,
+                   gamma, rng, states, scores, bends, weights)  # fmt: skip
+        gpomdp(states, scores, weights, out_g)
+
+
+@kernel
+def product(kind, theta, u, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width, gamma,
+            rng, states, scores, bends, weights, out_v):  # fmt: skip
+    """Estimate of the Hessian at theta (S,) times u (S,), into out_v (S,); exact, and drawing nothing, for NOISY."""
+    if kind == NOISY:
+        for s in range(u.shape[0]):
+            out_v[s] = -curvature[s] * u[s]
+    else:
+        trajectory(theta, kind == LOGISTIC, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, width,
+                   gamma, rng, states, scores, bends, weights)  # fmt: skip
+        hessian_vector(states, scores, bends, weights, u, out_v)
 
 
 @kernel
 def draw_estimates(kind, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
-                   gamma, theta, horizon, rng, out_g):  # fmt: skip
-    """Independent estimates at theta (S,), one in each row of out_g (num, S)."""
+                   gamma, theta, u, horizon, rng, out_g, out_v):  # fmt: skip
+    """Independent estimates at theta (S,), one in each row of out_g (num, S), then products with u in those of out_v.
+
+    Either of the two may have no rows.
+    """
     states = np.empty(horizon, dtype=np.int64)
-    scores = np.empty(horizon)
-    rewards = np.empty(horizon)
+    scores, bends, weights = np.empty(horizon), np.empty(horizon), np.empty(horizon)
     for i in range(out_g.shape[0]):
         estimate(kind, theta, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
-                 gamma, rng, states, scores, rewards, out_g[i])  # fmt: skip
+                 gamma, rng, states, scores, bends, weights, out_g[i])  # fmt: skip
+    for i in range(out_v.shape[0]):
+        product(kind, theta, u, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
+                gamma, rng, states, scores, bends, weights, out_v[i])  # fmt: skip
 
 
 @kernel
-def momentum_ascent(kind, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
-                    gamma, horizon, theta0, look, eta, step, checkpoints, rng, out_theta, out_d):  # fmt: skip
-    """Normalised ascent along a moving average of estimates taken ahead of the iterate; whole runs, one after another.
+def ascend(kind, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature, width,
+           gamma, horizon, theta0, look, carry, eta, step, normalised, checkpoints, rng, out_theta, out_d):  # fmt: skip
+    """Ascent along a moving average of estimates, as `mdplab.algorithms.policy_gradient.ascent`; runs one by one.
 
-    look, eta, step (T,); checkpoints (K,) increasing; out_theta, out_d (seeds, K, S) receive theta_t and d_t.
+    look, carry, eta, step (T,); checkpoints (K,) increasing; out_theta, out_d (seeds, K, S) receive theta_t and d_t.
     """
     S = theta0.shape[0]
     states = np.empty(horizon, dtype=np.int64)
-    scores = np.empty(horizon)
-    rewards = np.empty(horizon)
-    g = np.empty(S)
-    ahead = np.empty(S)
+    scores, bends, weights = np.empty(horizon), np.empty(horizon), np.empty(horizon)
+    g, u, v, point = np.empty(S), np.empty(S), np.empty(S), np.empty(S)
     for i in range(out_d.shape[0]):
         theta = theta0.copy()
         previous = theta0.copy()
         d = np.zeros(S)
         k = 0
         for t in range(eta.shape[0]):
-            for s in range(S):
-                ahead[s] = theta[s] + look[t] * (theta[s] - previous[s])
-            estimate(kind, ahead, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature,
-                     width, gamma, rng, states, scores, rewards, g)  # fmt: skip
-            square = 0.0
-            for s in range(S):
-                d[s] = (1.0 - eta[t]) * d[s] + eta[t] * g[s]
-                square += d[s] * d[s]
+            if carry[t] != 0.0:
+                segment(theta, previous, rng.random(), point, u)
+                product(kind, point, u, scale, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature,
+                        width, gamma, rng, states, scores, bends, weights, v)  # fmt: skip
+            point_ahead(theta, previous, look[t], point)
+            estimate(kind, point, scale, noise, rho_cdf, still_cdf, moved_cdf, amplitude, centre, switch, curvature,
+                     width, gamma, rng, states, scores, bends, weights, g)  # fmt: skip
+            square = average(d, g, v, eta[t], carry[t], d)
             if k < checkpoints.shape[0] and checkpoints[k] == t:
                 for s in range(S):
                     out_theta[i, k, s] = theta[s]
                     out_d[i, k, s] = d[s]
                 k += 1
-            length = step[t] / math.sqrt(square) if square > 0.0 else 0.0
-            for s in range(S):
-                previous[s] = theta[s]
-                theta[s] += length * d[s]
+            move(theta, previous, d, square, step[t], normalised)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mdplab.algorithms.policy_gradient import NoisyGradient, SingleTrajectory
-from mdplab.exact.policy_gradient import location_gradient
+from mdplab.algorithms.policy_gradient import NoisyGradient, SingleTrajectory, hessian_vector
+from mdplab.exact.policy_gradient import location_gradient, location_hvp
 from mdplab.instances.policy_gradient import fnd_logit, qchain
 from mdplab.kernels import location
 
@@ -35,10 +35,10 @@ def test_compiled_and_plain_runs_agree(oracle):
     T = 20
     eta, step = (2 / (np.arange(T) + 2)) ** 0.8, 2 / (np.arange(T) + 2)
     runs = []
-    for form in (location.momentum_ascent, getattr(location.momentum_ascent, "py_func", location.momentum_ascent)):
+    for form in (location.ascend, getattr(location.ascend, "py_func", location.ascend)):
         theta, d = np.empty((2, 2, T, 2))
         start, rng = np.array(oracle.chain.theta0), np.random.default_rng([61, 3])
-        form(*oracle.arguments(), start, (1 - eta) / eta, eta, step, np.arange(T), rng, theta, d)
+        form(*oracle.arguments(), start, (1 - eta) / eta, 1 - eta, eta, step, True, np.arange(T), rng, theta, d)
         runs.append(np.stack([theta, d]))
     # The compiler may contract a multiplication and an addition: some roundings a step, amplified by 1 / eta.
     np.testing.assert_allclose(runs[0], runs[1], rtol=0, atol=1e-11)
@@ -51,3 +51,36 @@ def test_the_exact_oracle_draws_nothing():
     location.noisy_gradient(np.zeros(2), np.ones(2), np.array([1.0, 2.0]), 0.0, rng, g)
     assert g.tolist() == [1.0, 2.0]
     assert rng.bit_generator.state["state"]["state"] == before
+
+
+@pytest.mark.parametrize("chain", [qchain(), fnd_logit()], ids=["gaussian", "logistic"])
+def test_trajectory_products_average_to_the_truncated_hessian(chain):
+    theta, u, horizon = np.array([1.4, -2.0]), np.array([0.7, -1.2]), 8
+    v = SingleTrajectory(chain, horizon).draw_products(theta, u, 400_000, rng=np.random.default_rng([61, 5]))
+    z = (v.mean(axis=0) - location_hvp(chain, theta, u, horizon=horizon)[1]) * np.sqrt(len(v)) / v.std(axis=0)
+    # Four z-scores in two cases: beyond 5 with probability 2e-6.
+    assert np.abs(z).max() < 5
+    assert np.abs(v.mean(axis=0) * np.sqrt(len(v)) / v.std(axis=0)).max() > 10
+
+
+def test_one_trajectory_gives_what_the_formulas_give():
+    for oracle in (SingleTrajectory(qchain(), 6), SingleTrajectory(fnd_logit(), 6)):
+        kind, scale, _, *arrays, width, gamma, horizon = oracle.arguments()
+        states, (scores, bends, weights) = np.zeros(horizon, dtype=np.int64), np.zeros((3, horizon))
+        theta, u, v, rng = np.array([1.4, -2.0]), np.array([0.7, -1.2]), np.zeros(2), np.random.default_rng([61, 6])
+        model = (*arrays[:-1], width, gamma)
+        location.trajectory(theta, kind == location.LOGISTIC, scale, *model, rng, states, scores, bends, weights)
+        location.hessian_vector(states, scores, bends, weights, u, v)
+        one = np.eye(2)[states]
+        discounted = -np.diff(weights, append=0)
+        found = hessian_vector(one * scores[:, None], one * (bends * u[states])[:, None], discounted, 1.0, u)
+        # Sums of six products of numbers below 100.
+        np.testing.assert_allclose(v, found, rtol=0, atol=1e-11)
+        shift = 1e-6
+        if kind == location.LOGISTIC:
+            action = theta[states] + 2 * scale * np.arctanh(scores * scale)
+            up, down = (oracle.chain.score(action, theta[states] + h) for h in (shift, -shift))
+            # Central differences: rounding 1e-15 / 2e-6 and 1e-12 times a third derivative below 10.
+            np.testing.assert_allclose(bends, (up - down) / (2 * shift), rtol=0, atol=1e-8)
+        else:
+            assert (bends == -1 / scale**2).all()

@@ -13,10 +13,13 @@ Source: Fatkhullin, Barakat, Kireeva, He (ICML 2023, arXiv 2302.01734), algorith
 theorem. One trajectory per iteration.
 """
 
+from typing import Any
+
 import numpy as np
 
-from mdplab.algorithms.policy_gradient.estimators import NoisyGradient, SingleTrajectory
-from mdplab.algorithms.policy_gradient.normalized_momentum import momentum_schedule, normalized_momentum
+from mdplab.algorithms.policy_gradient.ascent import ascend
+from mdplab.algorithms.policy_gradient.estimators import Oracle
+from mdplab.algorithms.policy_gradient.normalized_momentum import momentum_schedule
 from mdplab.models import Trace
 
 
@@ -36,20 +39,12 @@ def igt_schedule(num_iters: int, gamma0: float) -> tuple[np.ndarray, np.ndarray]
     return momentum_schedule(num_iters, gamma0, exponent=4 / 5)
 
 
-def n_pg_igt(
-    oracle: NoisyGradient | SingleTrajectory,
-    *,
-    eta: np.ndarray,
-    step: np.ndarray,
-    checkpoints: np.ndarray,
-    rng: np.random.Generator,
-    seeds: int = 1,
-    theta0: np.ndarray | None = None,
-) -> Trace:
-    """Run N-PG-IGT; parameters, result and errors are those of `normalized_momentum`.
+def n_pg_igt(oracle: Oracle, *, eta: np.ndarray, step: np.ndarray, **how: Any) -> Trace:
+    """Run N-PG-IGT; parameters, result and errors are those of `mdplab.algorithms.policy_gradient.ascend`.
 
     Examples
     --------
+    >>> from mdplab.algorithms.policy_gradient.estimators import NoisyGradient
     >>> from mdplab.instances.policy_gradient import qchain
     >>> chain = qchain()
     >>> eta, step = igt_schedule(100, 1.0)
@@ -59,9 +54,18 @@ def n_pg_igt(
     >>> bool(np.abs(error).max() < 1e-13)
     True
     """
+    return ascend(oracle, eta=eta, step=step, look_ahead=look_ahead(eta), **how)
+
+
+def look_ahead(eta: np.ndarray) -> np.ndarray:
+    """(1 - eta) / eta, (T,): how far ahead of the iterate, in last steps, the estimate is drawn.
+
+    Zero for an eta that is not in (0, 1], which `ascend` refuses by name.
+
+    Examples
+    --------
+    >>> look_ahead(np.array([1.0, 0.5, 0.25])).tolist()
+    [0.0, 1.0, 3.0]
+    """
     eta = np.asarray(eta, dtype=np.float64)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        look = (1 - eta) / eta
-    return normalized_momentum(
-        oracle, eta=eta, step=step, checkpoints=checkpoints, rng=rng, seeds=seeds, theta0=theta0, look_ahead=look
-    )
+    return np.where(eta > 0, (1 - eta) / np.where(eta > 0, eta, 1.0), 0.0)

@@ -1,0 +1,151 @@
+"""Trajectories of tabular softmax policies on finite models, and what methods estimate from one of them.
+
+Parameters are flat, theta[s * A + a]. A model is `rho_cdf (S,)` and, for each pair s * A + a, its at most K successors:
+`after (S * A, K)` states, `after_cdf (S * A, K)` cumulative probabilities, `reward (S * A, K)`.
+"""
+
+import math
+
+import numpy as np
+
+from mdplab.kernels._jit import kernel
+from mdplab.kernels.ascent import average, move, point_ahead, segment
+from mdplab.kernels.sampling import draw
+
+
+@kernel
+def softmax_row(theta, s, A, out_pi):
+    """pi(. | s) into out_pi[s * A : (s + 1) * A]; theta and out_pi (S * A,)."""
+    top = theta[s * A]
+    for a in range(1, A):
+        top = max(top, theta[s * A + a])
+    total = 0.0
+    for a in range(A):
+        out_pi[s * A + a] = math.exp(theta[s * A + a] - top)
+        total += out_pi[s * A + a]
+    for a in range(A):
+        out_pi[s * A + a] /= total
+
+
+@kernel
+def trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, out_seen, out_pi, out_pairs, out_weights):
+    """One trajectory of H = len(out_pairs) steps drawn at theta (S * A,).
+
+    out_pairs (H,): s * A + a of every step; out_weights (H,): sum_{h >= t} gamma^h r_h; out_seen (S,) bool: the states
+    visited, whose rows of out_pi (S * A,) are set.
+    """
+    H = out_pairs.shape[0]
+    for s in range(out_seen.shape[0]):
+        out_seen[s] = False
+    s = draw(rho_cdf, rng.random())
+    for t in range(H):
+        if not out_seen[s]:
+            out_seen[s] = True
+            softmax_row(theta, s, A, out_pi)
+        u = rng.random()
+        pair = s * A
+        below = out_pi[pair]
+        # Rounding may leave the sum below u < 1: then the last action.
+        while u >= below and pair < s * A + A - 1:
+            pair += 1
+            below += out_pi[pair]
+        out_pairs[t] = pair
+        k = draw(after_cdf[pair], rng.random())
+        out_weights[t] = reward[pair, k]
+        s = after[pair, k]
+    to_go = 0.0
+    for t in range(H - 1, -1, -1):
+        to_go = out_weights[t] + gamma * to_go
+        out_weights[t] = to_go
+    power = 1.0
+    for t in range(H):
+        out_weights[t] *= power
+        power *= gamma
+
+
+@kernel
+def gpomdp(A, seen, pi, pairs, weights, out_g):
+    """GPOMDP estimate sum_t weight_t (e_{a_t} - pi(. | s_t)) into out_g (S * A,)."""
+    for i in range(out_g.shape[0]):
+        out_g[i] = 0.0
+    for t in range(pairs.shape[0]):
+        out_g[pairs[t]] += weights[t]
+    for s in range(seen.shape[0]):
+        if seen[s]:
+            mass = 0.0
+            for a in range(A):
+                mass += out_g[s * A + a]
+            for a in range(A):
+                out_g[s * A + a] -= mass * pi[s * A + a]
+
+
+@kernel
+def hessian_vector(A, seen, pi, pairs, weights, u, out_v):
+    """g <sum_t score_t, u> + sum_t weight_t hess log pi u into out_v (S * A,), for u (S * A,).
+
+    Row s of hess log pi(a | s) u is -pi (u - <pi, u>), whatever a.
+    """
+    for i in range(out_v.shape[0]):
+        out_v[i] = 0.0
+    along = 0.0
+    for t in range(pairs.shape[0]):
+        s = pairs[t] // A
+        along += u[pairs[t]]
+        for a in range(A):
+            along -= pi[s * A + a] * u[s * A + a]
+        out_v[pairs[t]] += weights[t]
+    for s in range(seen.shape[0]):
+        if seen[s]:
+            mass, mean = 0.0, 0.0
+            for a in range(A):
+                mass += out_v[s * A + a]
+                mean += pi[s * A + a] * u[s * A + a]
+            for a in range(A):
+                i = s * A + a
+                out_v[i] = along * (out_v[i] - mass * pi[i]) - mass * pi[i] * (u[i] - mean)
+
+
+@kernel
+def draw_estimates(A, rho_cdf, after, after_cdf, reward, gamma, theta, u, horizon, rng, out_g, out_v):
+    """Independent estimates at theta (S * A,), one in each row of out_g (num, S * A), then products with u in out_v."""
+    seen, pi = np.empty(rho_cdf.shape[0], dtype=np.bool_), np.empty(theta.shape[0])
+    pairs, weights = np.empty(horizon, dtype=np.int64), np.empty(horizon)
+    for i in range(out_g.shape[0]):
+        trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+        gpomdp(A, seen, pi, pairs, weights, out_g[i])
+    for i in range(out_v.shape[0]):
+        trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+        hessian_vector(A, seen, pi, pairs, weights, u, out_v[i])
+
+
+@kernel
+def ascend(A, rho_cdf, after, after_cdf, reward, gamma, horizon, theta0, look, carry, eta, step, normalised,
+           checkpoints, rng, out_theta, out_d):  # fmt: skip
+    """Ascent along a moving average of estimates, as `mdplab.algorithms.policy_gradient.ascent`; runs one by one.
+
+    look, carry, eta, step (T,); checkpoints (K,) increasing; out_theta, out_d (seeds, K, S * A).
+    """
+    n = theta0.shape[0]
+    seen, pi = np.empty(rho_cdf.shape[0], dtype=np.bool_), np.empty(n)
+    pairs, weights = np.empty(horizon, dtype=np.int64), np.empty(horizon)
+    g, u, v, point = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    for i in range(out_d.shape[0]):
+        theta = theta0.copy()
+        previous = theta0.copy()
+        d = np.zeros(n)
+        k = 0
+        for t in range(eta.shape[0]):
+            if carry[t] != 0.0:
+                segment(theta, previous, rng.random(), point, u)
+                trajectory(point, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+                hessian_vector(A, seen, pi, pairs, weights, u, v)
+            point_ahead(theta, previous, look[t], point)
+            trajectory(point, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+            gpomdp(A, seen, pi, pairs, weights, g)
+            square = average(d, g, v, eta[t], carry[t], d)
+            if k < checkpoints.shape[0] and checkpoints[k] == t:
+                for j in range(n):
+                    out_theta[i, k, j] = theta[j]
+                    out_d[i, k, j] = d[j]
+                k += 1
+            move(theta, previous, d, square, step[t], normalised)
