@@ -1,4 +1,4 @@
-"""Lemmas of distributional programming with a stock (Pires et al. 2025), and two exact errata of its risk section.
+"""Lemmas of distributional programming with a stock (Pires et al. 2025), and its errata as exact instances.
 
 The stock c turns into c' = (c + r) / gamma with every reward, so that c + G, the stock and the return to come, obeys a
 one-step identity whatever the law of G.
@@ -13,13 +13,23 @@ import sympy
 from proofs_check.checked import Checked
 
 # Arguments that make each statement false: a stock without the reward, a scaling that belongs to another utility,
-# a level at which the printed constant is enough, an option so good that it is optimal by itself.
+# a level at which the printed constant is enough, an option so good that it is optimal by itself, a second step that
+# cannot answer the first, a lottery that is worse alone as well, a power that is too small, the level at which both
+# quantiles are one, another alpha, equal arguments, the corrected sign.
 FALSIFIED = {
     "stock_identity": {"shrink": lambda c, r, gamma: c / gamma},
     "bellman": {"power": 2},
     "reward_design": {"constant": 0},
     "cvar_loss": {"level": Fraction(1, 2)},
     "optimistic_greedy": {"luck": Fraction(1, 2)},
+    "stock_needed": {"more": Fraction(1)},
+    "mixtures_needed": {"win": Fraction(1)},
+    "tanh_does_not_scale": {"other": Fraction(1, 2)},
+    "step_scales": {"alpha": Fraction(1, 2)},
+    "objective_slope": {"level": Fraction(1, 2)},
+    "optimistic_minimiser": {"level": Fraction(1, 2)},
+    "stock_editing": {"late": 0},
+    "constraint_sign": {"sign": 1},
 }
 
 _SOURCE = "Pires et al. 2025, JMLR 26"
@@ -160,4 +170,157 @@ def lemma_optimistic_greedy(luck: Fraction = Fraction(3, 10)) -> Checked:
         _SOURCE + ", Theorem 19 read with a deterministic greedy policy",
         f"A = 2, B = 3 with probability 3/10, else 1; value {value}, deterministic {best}",
         gap if sound else Fraction(0),
+    )
+
+
+def lemma_stock_needed(more: Fraction = Fraction(3)) -> Checked:
+    """For f = -|x| policies of state and time are not enough: one state, two rounds, target 4.
+
+    Round one pays 1 or 3 evenly; round two pays 1 or 3 as one likes. With the stock the sum is always 4; without it,
+    it misses by 2 half of the time.
+    """
+    half, c = Fraction(1, 2), Fraction(-4)
+    second = (Fraction(1), more)
+    firsts = (Fraction(1), Fraction(3))
+    blind = max(-sum(half * abs(c + x + y) for x in firsts) for y in second)
+    aware = -sum(half * min(abs(c + x + y) for y in second) for x in firsts)
+    gap = aware - blind
+    return Checked(
+        "COUNTEREXAMPLE",
+        "no policy of state and time is optimal for -|x|: -1 against 0 with the stock, one state, two rounds",
+        _SOURCE + ", why the state is augmented; instance derived",
+        f"rewards 1 or 3, then a choice of them, target 4; values {aware} and {blind}",
+        gap if (aware, gap) == (0, 1) else Fraction(0),
+    )
+
+
+def lemma_mixtures_needed(win: Fraction = Fraction(3)) -> Checked:
+    """Value iteration with K = CVaR at 3/4 is not optimal: what is best in a branch is not best in the mixture.
+
+    The first step leads evenly to a sure -10 or to a choice of 0, or -1 and 3 evenly. Alone the lottery has CVaR 1/3,
+    more than 0; in the mixture only its worse half is in the tail.
+    """
+    level, half = Fraction(3, 4), Fraction(1, 2)
+    safe, lottery = {Fraction(0): Fraction(1)}, {Fraction(-1): half, win: half}
+    alone = {name: _lowest(law, level) for name, law in (("safe", safe), ("lottery", lottery))}
+    mixed = {}
+    for name, law in (("safe", safe), ("lottery", lottery)):
+        joint = {Fraction(-10): half} | {x: half * p for x, p in law.items()}
+        mixed[name] = _lowest(joint, level) if sum(joint.values()) == 1 else None
+    greedy = max(alone, key=alone.get)
+    gap = max(mixed.values()) - mixed[greedy]
+    sound = alone["lottery"] == Fraction(1, 3) and mixed["safe"] == Fraction(-20, 3)
+    return Checked(
+        "COUNTEREXAMPLE",
+        "greedy choice for CVaR at 3/4 itself loses 1/3: the functional is not indifferent to mixtures",
+        _SOURCE + ", Proposition 13; instance derived",
+        f"alone {alone['safe']} and {alone['lottery']}; mixed {mixed['safe']} and {mixed['lottery']}",
+        gap if sound and gap == Fraction(1, 3) else Fraction(0),
+    )
+
+
+def lemma_tanh_does_not_scale(other: Fraction = Fraction(1, 3)) -> Checked:
+    """No alpha has tanh(c / 2) = alpha tanh(c) for all c: with t = tanh(c / 2) it would be (1 + t^2) / 2.
+
+    tanh(c) = 2 t / (1 + t^2), so that t = 1/2 and t = 1/3 ask for 5/8 and 5/9.
+    """
+    wanted = [t / (2 * t / (1 + t**2)) for t in (Fraction(1, 2), other)]
+    return Checked(
+        "COUNTEREXAMPLE",
+        "f(c / 2) = alpha f(c) + (1 - alpha) f(0) for tanh needs alpha = 5/8 at one c and 5/9 at another",
+        _SOURCE + ", Lemma 12 and the converse of Theorem 20; instance derived",
+        f"alpha {wanted[0]} and {wanted[1]}",
+        wanted[0] - wanted[1] if wanted == [Fraction(5, 8), Fraction(5, 9)] else Fraction(0),
+    )
+
+
+def lemma_step_scales(alpha: Fraction = Fraction(1)) -> Checked:
+    """f = 1{x > 0} has f(gamma c) = alpha f(c) + (1 - alpha) f(0) with alpha = 1, which the printed lemma excludes.
+
+    Its only values are those left and right of 0, and gamma > 0 moves nothing across.
+    """
+    defects = []
+    for gamma in (Fraction(1, 100), Fraction(1, 2), Fraction(99, 100), Fraction(1)):
+        for c in (Fraction(k, 7) for k in range(-21, 22)):
+            left, right = int(gamma * c > 0), alpha * int(c > 0) + (1 - alpha) * int(0 > 0)
+            defects.append(abs(left - right))
+    return Checked(
+        "EXACT_CASES",
+        "1{gamma c > 0} = 1{c > 0} for c on both sides of 0 and at 0, gamma in (0, 1]: alpha = 1",
+        _SOURCE + ", Lemma 12, item 2, whose side condition alpha < 1 is dropped",
+        "43 numbers c, four discounts",
+        sum(defect != 0 for defect in defects),
+    )
+
+
+def lemma_objective_slope(level: Fraction = Fraction(1, 5)) -> Checked:
+    """-c + E min(c + G, 0) / tau has slope 1/tau - 1 left of every return: it is not 1-Lipschitz for tau < 1/2."""
+
+    def outer(c: Fraction) -> Fraction:
+        return -c + min(c + 1, Fraction(0)) / level
+
+    slope = (outer(Fraction(-1)) - outer(Fraction(-2))) / 1
+    beyond = outer(Fraction(1)) - outer(Fraction(0))
+    sound = slope == 1 / level - 1 and beyond == -1
+    return Checked(
+        "COUNTEREXAMPLE",
+        "the objective in the initial stock has slope 4 at tau = 1/5, return 1: above the printed Lipschitz constant 1",
+        _SOURCE + ", Proposition 37 as printed",
+        f"slopes {slope} left of the kink and {beyond} right of it",
+        slope - 1 if sound else Fraction(0),
+    )
+
+
+def lemma_optimistic_minimiser(level: Fraction = Fraction(1, 4)) -> Checked:
+    """x + E (X - x)_+ / tau is least at the quantile of 1 - tau, not of tau: X even on 0, 1, 2, 3, tau = 1/4."""
+    law = {Fraction(k): Fraction(1, 4) for k in range(4)}
+
+    def quantile(share: Fraction) -> Fraction:
+        return next(x for x in law if sum(p for y, p in law.items() if y <= x) >= share)
+
+    def objective(x: Fraction) -> Fraction:
+        return x + sum(p * max(y - x, 0) for y, p in law.items()) / level
+
+    highest = -_lowest({-x: p for x, p in law.items()}, level)
+    printed, corrected = objective(quantile(level)), objective(quantile(1 - level))
+    gap = printed - highest
+    return Checked(
+        "COUNTEREXAMPLE",
+        "at the quantile of tau the objective is 6, at that of 1 - tau it is 3, the optimistic CVaR; tau = 1/4",
+        _SOURCE + ", Lemma 38 as printed",
+        f"{printed} and {corrected}, OCVaR {highest}",
+        gap if (printed, corrected, highest) == (6, 3, 3) else Fraction(0),
+    )
+
+
+def lemma_stock_editing(late: int = 1) -> Checked:
+    """C_(k+1) = gamma^-(k+1) (C_0 + sum_{i <= k} gamma^i R_(i+1)) by the recursion, k up to 3; not gamma^-k."""
+    gamma, c = sympy.symbols("gamma c", positive=True)
+    rewards = sympy.symbols("r1:5", real=True)
+    stock, total, defects = c, c, []
+    for k, r in enumerate(rewards):
+        stock, total = (stock + r) / gamma, total + gamma**k * r
+        defects.append(sympy.expand(stock - gamma ** -(k + late) * total))
+    return Checked(
+        "IDENTITY",
+        "C_(k+1) = gamma^-(k+1) (C_0 + sum_(i <= k) gamma^i R_(i+1)) for k <= 3",
+        _SOURCE + ", section 8, with the exponent corrected",
+        "expansion; sum of the squared defects",
+        sympy.expand(sum(defect**2 for defect in defects)),
+    )
+
+
+def lemma_constraint_sign(sign: int = -1) -> Checked:
+    """f(x) = -x_1 + alpha (x_2)_- with first reward -1 prefers the longer of two paths that satisfy the constraint."""
+
+    def utility(steps: int, shortfall: int, alpha: int = 50) -> int:
+        return sign * -steps + alpha * min(shortfall, 0)
+
+    gap = utility(16, 0) - utility(3, 0)
+    return Checked(
+        "COUNTEREXAMPLE",
+        "undiscounted, a path of 16 steps is better by 13 than one of 3, neither falling short",
+        _SOURCE + ", sections 5.5 and 7.4 as printed",
+        f"utilities {utility(16, 0)} and {utility(3, 0)}",
+        Fraction(gap),
     )

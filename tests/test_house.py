@@ -18,6 +18,7 @@ LONG_FILES: dict[str, str] = {
     "mdplab/papers/mandal2023.py": "twenty claims and six figures of one paper, which R5 keeps in one module",
     "mdplab/papers/munos2023.py": "thirteen claims of one paper, likewise",
     "mdplab/papers/sharma2025.py": "nineteen claims and five figures of one paper, likewise",
+    "mdplab/papers/pires2025.py": "thirty-four claims and six figures of one paper, likewise",
     "mdplab/papers/zhou2025.py": "twenty-two claims of one paper, likewise",
 }
 
