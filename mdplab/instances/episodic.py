@@ -148,11 +148,14 @@ class FiniteClass:
         Optimal action values of N candidate kernels with the true rewards.
     backups : array (N, N, H, S, A)
         `backups[i, j, h]` is `r_h + E max critics[j, h + 1]` under candidate i.
+    true : int
+        Which candidate is the truth; learners do not look.
     """
 
     linear: LinearMDP
     critics: np.ndarray
     backups: np.ndarray
+    true: int
 
     def __post_init__(self) -> None:
         for name in ("critics", "backups"):
@@ -162,12 +165,8 @@ class FiniteClass:
         return f"FiniteClass(N={len(self.critics)}, {self.linear!r})"
 
 
-# The candidate that is the truth.
-TRUE = 0
-
-
 def finite_class(N: int = 24, S: int = 4, A: int = 3, horizon: int = 4, *, rng: np.random.Generator) -> FiniteClass:
-    """N random kernels, the first of which is true, known rewards in [0, 1], and the optimal critics of all of them.
+    """N random kernels, one of which is true, known rewards in [0, 1], and the optimal critics of all of them.
 
     Parameters
     ----------
@@ -197,6 +196,8 @@ def finite_class(N: int = 24, S: int = 4, A: int = 3, horizon: int = 4, *, rng: 
             raise ValueError(f"{name} is {value}; expected at least 1")
     kernels = rng.dirichlet(np.full(S, 0.5), (N, horizon, S, A))
     rewards = rng.random((horizon, S, A))
+    # At a random place, so that no tie-breaking favours it.
+    true = int(rng.integers(N))
     critics = np.zeros((N, horizon, S, A))
     ahead = np.zeros((N, S))
     backups = np.empty((N, N, horizon, S, A))
@@ -204,4 +205,4 @@ def finite_class(N: int = 24, S: int = 4, A: int = 3, horizon: int = 4, *, rng: 
         backups[:, :, h] = rewards[h] + np.einsum("isat,jt->ijsa", kernels[:, h], ahead)
         critics[:, h] = backups[np.arange(N), np.arange(N), h]
         ahead = critics[:, h].max(axis=2)
-    return FiniteClass(stages(kernels[TRUE], rewards), critics, backups)
+    return FiniteClass(stages(kernels[true], rewards), critics, backups, true)
