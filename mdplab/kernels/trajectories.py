@@ -1,7 +1,8 @@
 """Trajectories of tabular softmax policies on finite models, and what methods estimate from one of them.
 
 Parameters are flat, theta[s * A + a]. A model is `rho_cdf (S,)` and, for each pair s * A + a, its at most K successors:
-`after (S * A, K)` states, `after_cdf (S * A, K)` cumulative probabilities, `reward (S * A, K)`.
+`after (S * A, K)` states, `after_cdf (S * A, K)` cumulative probabilities, exactly 1 from the last possible one on, and
+`reward (S * A, K)`.
 """
 
 import math
@@ -14,45 +15,56 @@ from mdplab.kernels.sampling import draw
 
 
 @kernel
-def softmax_row(theta, s, A, out_pi):
-    """pi(. | s) into out_pi[s * A : (s + 1) * A]; theta and out_pi (S * A,)."""
+def visit(theta, s, after_cdf, out_pi, out_joint):
+    """pi(. | s) into its entries of out_pi (S * A,), the law of (action, successor) into out_joint[s] (A * K,).
+
+    out_joint[s, a * K + k] is cumulative: the entry of the last possible successor is that of the action.
+    """
+    K = after_cdf.shape[1]
+    A = out_joint.shape[1] // K
     top = theta[s * A]
     for a in range(1, A):
         top = max(top, theta[s * A + a])
     total = 0.0
     for a in range(A):
-        out_pi[s * A + a] = math.exp(theta[s * A + a] - top)
-        total += out_pi[s * A + a]
+        weight = math.exp(theta[s * A + a] - top)
+        out_pi[s * A + a] = weight
+        for k in range(K):
+            out_joint[s, a * K + k] = total + weight * after_cdf[s * A + a, k]
+        total += weight
     for a in range(A):
         out_pi[s * A + a] /= total
+    for i in range(A * K):
+        out_joint[s, i] /= total
 
 
 @kernel
-def trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, out_seen, out_pi, out_pairs, out_weights):
+def trajectory(theta, rho_cdf, after, after_cdf, reward, gamma, rng, out_seen, out_pi, out_joint, out_pairs,
+               out_weights):  # fmt: skip
     """One trajectory of H = len(out_pairs) steps drawn at theta (S * A,).
 
     out_pairs (H,): s * A + a of every step; out_weights (H,): sum_{h >= t} gamma^h r_h; out_seen (S,) bool: the states
-    visited, whose rows of out_pi (S * A,) are set.
+    visited, whose rows of out_pi (S * A,) and out_joint (S, A * K) are set. One uniform draws action and successor.
     """
-    H = out_pairs.shape[0]
+    H, K = out_pairs.shape[0], after.shape[1]
+    A = out_joint.shape[1] // K
     for s in range(out_seen.shape[0]):
         out_seen[s] = False
     s = draw(rho_cdf, rng.random())
     for t in range(H):
         if not out_seen[s]:
             out_seen[s] = True
-            softmax_row(theta, s, A, out_pi)
+            visit(theta, s, after_cdf, out_pi, out_joint)
         u = rng.random()
-        pair = s * A
-        below = out_pi[pair]
-        # Rounding may leave the sum below u < 1: then the last action.
-        while u >= below and pair < s * A + A - 1:
-            pair += 1
-            below += out_pi[pair]
-        out_pairs[t] = pair
-        k = draw(after_cdf[pair], rng.random())
-        out_weights[t] = reward[pair, k]
-        s = after[pair, k]
+        # Counting all entries below u is faster than stopping at the first above: no branch to mispredict.
+        a, below = 0, 0
+        for i in range(A - 1):
+            a += u >= out_joint[s, i * K + K - 1]
+        for i in range(A * K - 1):
+            below += u >= out_joint[s, i]
+        out_pairs[t] = s * A + a
+        out_weights[t] = reward[s * A + a, below - a * K]
+        s = after[s * A + a, below - a * K]
     to_go = 0.0
     for t in range(H - 1, -1, -1):
         to_go = out_weights[t] + gamma * to_go
@@ -110,11 +122,12 @@ def draw_estimates(A, rho_cdf, after, after_cdf, reward, gamma, theta, u, horizo
     """Independent estimates at theta (S * A,), one in each row of out_g (num, S * A), then products with u in out_v."""
     seen, pi = np.empty(rho_cdf.shape[0], dtype=np.bool_), np.empty(theta.shape[0])
     pairs, weights = np.empty(horizon, dtype=np.int64), np.empty(horizon)
+    joint = np.empty((rho_cdf.shape[0], A * after.shape[1]))
     for i in range(out_g.shape[0]):
-        trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+        trajectory(theta, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs, weights)
         gpomdp(A, seen, pi, pairs, weights, out_g[i])
     for i in range(out_v.shape[0]):
-        trajectory(theta, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+        trajectory(theta, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs, weights)
         hessian_vector(A, seen, pi, pairs, weights, u, out_v[i])
 
 
@@ -128,6 +141,7 @@ def ascend(A, rho_cdf, after, after_cdf, reward, gamma, horizon, theta0, look, c
     n = theta0.shape[0]
     seen, pi = np.empty(rho_cdf.shape[0], dtype=np.bool_), np.empty(n)
     pairs, weights = np.empty(horizon, dtype=np.int64), np.empty(horizon)
+    joint = np.empty((rho_cdf.shape[0], A * after.shape[1]))
     g, u, v, point = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     for i in range(out_d.shape[0]):
         theta = theta0.copy()
@@ -137,10 +151,10 @@ def ascend(A, rho_cdf, after, after_cdf, reward, gamma, horizon, theta0, look, c
         for t in range(eta.shape[0]):
             if carry[t] != 0.0:
                 segment(theta, previous, rng.random(), point, u)
-                trajectory(point, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+                trajectory(point, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs, weights)
                 hessian_vector(A, seen, pi, pairs, weights, u, v)
             point_ahead(theta, previous, look[t], point)
-            trajectory(point, A, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs, weights)
+            trajectory(point, rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs, weights)
             gpomdp(A, seen, pi, pairs, weights, g)
             square = average(d, g, v, eta[t], carry[t], d)
             if k < checkpoints.shape[0] and checkpoints[k] == t:

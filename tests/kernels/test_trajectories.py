@@ -31,10 +31,11 @@ def test_trajectories_follow_the_model_and_the_policy():
     oracle, H, n = SoftmaxTrajectory(MODEL, 4), 4, 50_000
     A, rho_cdf, after, after_cdf, reward, gamma = oracle.arguments()
     rng = np.random.default_rng([63, 3])
-    seen, pi, pairs, weights = np.zeros(3, dtype=bool), np.zeros(6), np.zeros((n, H), dtype=np.int64), np.zeros((n, H))
+    seen, pi, joint = np.zeros(3, dtype=bool), np.zeros(6), np.zeros((3, A * after.shape[1]))
+    pairs, weights = np.zeros((n, H), dtype=np.int64), np.zeros((n, H))
     for i in range(n):
-        args = (rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, pairs[i], weights[i])
-        trajectories.trajectory(THETA.ravel(), A, *args)
+        args = (rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs[i], weights[i])
+        trajectories.trajectory(THETA.ravel(), *args)
     policy = np.exp(THETA) / np.exp(THETA).sum(axis=1, keepdims=True)
     law = MODEL.mu
     for t in range(H):
@@ -52,9 +53,9 @@ def test_trajectories_follow_the_model_and_the_policy():
 def test_one_trajectory_gives_what_the_formulas_give():
     A, *model, gamma = SoftmaxTrajectory(MODEL, 1).arguments()
     seen, pi, pairs, weights = np.zeros(3, dtype=bool), np.zeros(6), np.zeros(7, dtype=np.int64), np.zeros(7)
-    rng, g, v = np.random.default_rng([63, 5]), np.zeros(6), np.zeros(6)
+    rng, g, v, joint = np.random.default_rng([63, 5]), np.zeros(6), np.zeros(6), np.zeros((3, 6))
     for _ in range(5):
-        trajectories.trajectory(THETA.ravel(), A, *model, gamma, rng, seen, pi, pairs, weights)
+        trajectories.trajectory(THETA.ravel(), *model, gamma, rng, seen, pi, joint, pairs, weights)
         trajectories.gpomdp(A, seen, pi, pairs, weights, g)
         trajectories.hessian_vector(A, seen, pi, pairs, weights, U.ravel(), v)
         states, actions = np.divmod(pairs, A)

@@ -241,7 +241,10 @@ class SoftmaxTrajectory:
         reward = np.broadcast_to(mdp.r.reshape(-1, 1), after.shape)
         if mdp.r_next is not None:
             reward = np.take_along_axis(mdp.r_next.reshape(P.shape), after, 1)
-        cdf = np.cumsum(np.take_along_axis(P, after, 1), axis=1)
+        probability = np.take_along_axis(P, after, 1)
+        # What rounding leaves of 1 goes to the last possible successor.
+        last = np.arange(K) >= (probability > 0).sum(axis=1, keepdims=True) - 1
+        cdf = np.where(last, 1.0, np.minimum(np.cumsum(probability, axis=1), 1.0))
         arrays = [np.cumsum(mdp.mu), after.astype(np.int64), cdf, np.array(reward)]
         for array in arrays:
             array.flags.writeable = False
