@@ -199,7 +199,7 @@ def lemma_sampled_loss_is_biased(win: Fraction = Fraction(1, 3)) -> Checked:
     return Checked(
         "COUNTEREXAMPLE",
         "sampled w_1 has another minimiser than w_1: 1/3 at the wrong atoms against 1/2 at the right ones",
-        _SOURCE + ", motivation, and Bellemare, Dabney, Munos 2017, Proposition 5; witness derived",
+        _SOURCE + ", motivation, and Bellemare, Dabney, Munos 2017, both recalled; witness derived",
         "two atoms, one sample",
         witness(sampled[0] - sampled[1], "1/6") if sound else Fraction(0),
     )

@@ -86,6 +86,15 @@ def test_an_episode_ends_and_starts_anew():
         assert np.abs(eta[:, 0] - [0.75, 0.25, 0]).max() < np.sqrt(np.log(4e9) / 3200)
 
 
+def test_episodes_start_from_mu():
+    mdp = MDP([[[0, 0.5, 0.5]], [[0, 0, 1.0]], [[0, 0, 1.0]]], [[1.0], [1.0], [0.0]], 0.5, mu=[0, 1.0, 0])
+    run = categorical_td(
+        mdp, [0, 0, 0], [0.0, 1.0, 2.0], steps=np.full(9, 0.5), rng=np.random.default_rng(0), trajectory=True
+    )
+    # Every episode is state 1 and the end.
+    assert run["eta"][0, 0].tolist() == [[1, 0, 0], [2**-9, 1 - 2**-9, 0], [1, 0, 0]]
+
+
 def test_a_kernel_is_its_python_self():
     if not hasattr(categorical_td_run, "py_func"):
         pytest.skip("kernels are not compiled")

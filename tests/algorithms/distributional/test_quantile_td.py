@@ -67,6 +67,17 @@ def test_it_learns_the_fixed_point(trajectory, one_atom):
     assert error > 1e-9, "an estimate is not exact"
 
 
+def test_targets_are_those_before_the_iteration():
+    """Each of two states leads to the other, reward 1: with one atom at 0 both targets are 1 and move it by a half."""
+    mdp = MDP([[[0, 1.0]], [[1.0, 0]]], [[1.0], [1.0]], 0.5)
+    run = quantile_td(mdp, [0, 0], 1, steps=[8.0, 8.0], rng=np.random.default_rng(0), checkpoints=[1, 2])
+    # From 4 the target of both is 3, which lies below.
+    assert run["theta"][0, :, :, 0].tolist() == [[4, 4], [0, 0]]
+    lone = quantile_td(mdp, [0, 0], 1, steps=[8.0], rng=np.random.default_rng(0), start=[[0.0], [2.5]])
+    # State 1 looks at the 0 that state 0 had, target 1 below 2.5; the 4 that it gets would give 3, above.
+    assert lone["theta"][0, 0, :, 0].tolist() == [4, -1.5]
+
+
 def test_levels_are_those_asked_for():
     """Rewards 0, 1, 2 evenly, gamma = 0: any level's quantile is known."""
     P = np.zeros((4, 1, 4))
@@ -93,6 +104,13 @@ def test_an_episode_ends_and_starts_anew():
     # Jumps of the field pin the atoms to within a few of the last steps, 2e-3 where one update in six is at state 1.
     assert np.abs(theta[:, 1] - [1, 1]).max() < 0.02
     assert np.abs(theta[:, 0] - [0, 0]).max() < 0.02
+
+
+def test_episodes_start_from_mu():
+    mdp = MDP([[[0, 0.5, 0.5]], [[0, 0, 1.0]], [[0, 0, 1.0]]], [[1.0], [1.0], [0.0]], 0.5, mu=[0, 1.0, 0])
+    run = quantile_td(mdp, [0, 0, 0], 1, steps=np.full(9, 0.1), rng=np.random.default_rng(0), trajectory=True)
+    # One step a unit of the level 1/2, nine times: rounding of nine sums.
+    assert run["theta"][0, 0, :, 0].tolist() == pytest.approx([0, 0.45, 0], abs=1e-15)
 
 
 def test_a_kernel_is_its_python_self():
