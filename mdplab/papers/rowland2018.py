@@ -78,7 +78,7 @@ def _distance(eta: np.ndarray, nu: np.ndarray, z: np.ndarray) -> float:
 
 
 def _pairs(p: Params, rng: np.random.Generator) -> list[tuple[MDP, np.ndarray, np.ndarray, np.ndarray]]:
-    """(model, grid, eta, nu): random laws, some of few atoms; first sure transitions, with images on and off the grid."""
+    """(model, grid, eta, nu): random laws, some of few atoms; first sure transitions, images on and off the grid."""
     z = np.linspace(-2, 2, 5)
     cases = [(MDP([[[1.0]]], [[0.0]], 0.5), z, np.eye(5)[[0]], np.eye(5)[[4]])]
     cases += [(MDP([[[1.0]]], [[0.25]], 0.5), z, np.eye(5)[[2]], np.eye(5)[[3]])]
