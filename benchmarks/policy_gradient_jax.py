@@ -1,4 +1,4 @@
-"""N-PG-IGT in JAX, `scan` over iterations and steps and `vmap` over replicates: `python policy_gradient_jax.py MODEL.npz`.
+"""N-PG-IGT in JAX, `scan` over iterations and steps, `vmap` over replicates: `policy_gradient_jax.py MODEL.npz`.
 
 Run by `bench_policy_gradient.py`, with any interpreter that has JAX; nothing of mdplab is imported. Prints one line of
 JSON: seconds of the first call (compilation and run) and of later ones, their processor time, and the mean parameters.

@@ -48,7 +48,7 @@ def test_the_exact_oracle_draws_nothing():
     rng = np.random.default_rng([61, 4])
     before = rng.bit_generator.state["state"]["state"]
     g = np.empty(2)
-    location.noisy_gradient(np.zeros(2), np.ones(2), np.array([1.0, 2.0]), 0.0, rng, g)
+    location.noisy_gradient(np.zeros(2), np.array([[0, 0], [1, 1], [0, 0], [1, 2.0]]), 0.0, rng, g)
     assert g.tolist() == [1.0, 2.0]
     assert rng.bit_generator.state["state"]["state"] == before
 
@@ -65,12 +65,12 @@ def test_trajectory_products_average_to_the_truncated_hessian(chain):
 
 def test_one_trajectory_gives_what_the_formulas_give():
     for oracle in (SingleTrajectory(qchain(), 6), SingleTrajectory(fnd_logit(), 6)):
-        kind, scale, _, *arrays, width, gamma, horizon = oracle.arguments()
-        states, (scores, bends, weights) = np.zeros(horizon, dtype=np.int64), np.zeros((3, horizon))
+        kind, scale, _, *model, horizon = oracle.arguments()
+        states, path = np.zeros(horizon, dtype=np.int64), np.zeros((3, horizon))
         theta, u, v, rng = np.array([1.4, -2.0]), np.array([0.7, -1.2]), np.zeros(2), np.random.default_rng([61, 6])
-        model = (*arrays[:-1], width, gamma)
-        location.trajectory(theta, kind == location.LOGISTIC, scale, *model, rng, states, scores, bends, weights)
-        location.hessian_vector(states, scores, bends, weights, u, v)
+        location.trajectory(theta, kind == location.LOGISTIC, scale, *model, rng, states, path)
+        location.hessian_vector(states, path, u, v)
+        scores, bends, weights = path
         one = np.eye(2)[states]
         discounted = -np.diff(weights, append=0)
         found = hessian_vector(one * scores[:, None], one * (bends * u[states])[:, None], discounted, 1.0, u)

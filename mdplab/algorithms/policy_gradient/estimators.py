@@ -266,9 +266,9 @@ class SoftmaxTrajectory:
 
 
 def _arguments(chain: LocationChain, kind: int, noise: float, curvature: np.ndarray, horizon: int) -> tuple[Any, ...]:
-    arrays = [np.cumsum(chain.rho), np.cumsum(chain.still, axis=1), np.cumsum(chain.moved, axis=1)]
-    arrays += [chain.amplitude, chain.centre, chain.switch, curvature]
-    # One specialisation of the kernels: what was computed here becomes read-only like the model's arrays.
+    moves_cdf = np.cumsum(np.stack([chain.still, chain.moved]), axis=2)
+    arrays = [np.cumsum(chain.rho), moves_cdf, np.stack([chain.amplitude, chain.centre, chain.switch, curvature])]
+    # One specialisation of the kernels: read-only like a model's arrays.
     for array in arrays:
         array.flags.writeable = False
     return (kind, chain.scale, noise, *arrays, chain.width, float(chain.gamma), horizon)
