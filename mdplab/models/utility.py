@@ -1,0 +1,213 @@
+r"""Concave utilities of a discounted occupancy: what reinforcement learning with a general utility maximises.
+
+The occupancy is unnormalised, lambda[s, a] = sum_t gamma^t P(s_t = s, a_t = a), so that rewards r give <lambda, r> and
+its entries sum to 1 / (1 - gamma). All utilities here have one form,
+
+    F(lambda) = <reward, lambda> + weight * sum_k f(x_k),    x = matrix @ lambda + shift
+
+with f one of log x, -x log x (entropy) and -x^2 / 2. Where f's slope is unbounded at 0, f is replaced by its tangent
+below `floor`: F stays concave, and becomes smooth with a Lipschitz gradient, which the theorems assume. With floor = 0
+it is the textbook function, whose gradient is infinite where x_k = 0.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from mdplab.models.solution import frozen_array
+
+KINDS = ("linear", "log", "entropy", "quadratic")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Utility:
+    """A utility of the form above; made by the functions of this module.
+
+    Parameters
+    ----------
+    reward
+        Linear part `(S, A)`.
+    kind
+        Which f: "linear" (none), "log", "entropy" or "quadratic".
+    matrix
+        CSR, `(K, S * A)`.
+    shift
+        `(K,)`.
+    weight
+        At least 0, so that F is concave.
+    floor
+        Where "log" and "entropy" go over into their tangents; at least 0.
+
+    Raises
+    ------
+    ValueError
+        A number that is not finite, a weight or floor below 0, an unknown kind, or shapes that do not match.
+    """
+
+    reward: Any
+    kind: str = "linear"
+    matrix: Any = None
+    shift: Any = None
+    weight: float = 1.0
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        put("reward", _finite("reward", self.reward))
+        if self.reward.ndim != 2:
+            raise ValueError(f"reward has shape {self.reward.shape}; expected (S, A)")
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; expected one of {', '.join(KINDS)}")
+        if not 0 <= self.weight < np.inf:
+            raise ValueError(f"weight is {self.weight}; F is concave for finite weights of at least 0")
+        if not 0 <= self.floor < np.inf:
+            raise ValueError(f"floor is {self.floor}; expected a finite number of at least 0")
+        matrix = sp.csr_array((0, self.reward.size)) if self.matrix is None else sp.csr_array(self.matrix)
+        if matrix.shape[1] != self.reward.size:
+            raise ValueError(f"matrix has {matrix.shape[1]} columns; expected S * A = {self.reward.size}")
+        data = _finite("matrix", matrix.data)
+        indices, indptr = (frozen_array(part, np.int64) for part in (matrix.indices, matrix.indptr))
+        put("matrix", sp.csr_array((data, indices, indptr), shape=matrix.shape))
+        put("shift", _finite("shift", np.zeros(matrix.shape[0]) if self.shift is None else self.shift))
+        if self.shift.shape != matrix.shape[:1]:
+            raise ValueError(f"shift has shape {self.shift.shape}; expected one entry a row of matrix {matrix.shape}")
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient is Lipschitz on all of R^(S A)."""
+        return self.kind in {"linear", "quadratic"} or self.floor > 0
+
+    def arguments(self, occupancy: np.ndarray) -> np.ndarray:
+        """x of the form above: occupancy (..., S, A), real or complex -> (..., K)."""
+        flat = np.reshape(occupancy, (-1, self.reward.size))
+        return (self.matrix @ flat.T).T.reshape(*np.shape(occupancy)[:-2], -1) + self.shift
+
+    def value(self, occupancy: np.ndarray) -> np.ndarray:
+        """F: occupancy (..., S, A) -> (...). Analytic where it is twice differentiable, so complex steps work.
+
+        Examples
+        --------
+        >>> float(linear_utility([[1.0, 2.0]]).value(np.array([[0.5, 1.5]])))
+        3.5
+        """
+        x = self.arguments(occupancy)
+        return (self.reward * occupancy).sum(axis=(-2, -1)) + self.weight * self._f(x).sum(axis=-1)
+
+    def gradient(self, occupancy: np.ndarray) -> np.ndarray:
+        """dF / d occupancy: (..., S, A) -> (..., S, A).
+
+        Raises
+        ------
+        ValueError
+            It is not finite; the message names the state, the action, the value and the occupancy there.
+
+        Examples
+        --------
+        >>> log_utility([[1.0, 0.0]], shift=0.5).gradient(np.array([[1.5, 0.5]])).tolist()
+        [[0.5, 0.0]]
+        """
+        out = self._gradient(np.asarray(occupancy, dtype=np.float64))
+        bad = np.argwhere(~np.isfinite(out))
+        if bad.size:
+            at = tuple(int(i) for i in bad[0])
+            raise ValueError(self.fault(at[-2], at[-1], float(out[at]), float(np.asarray(occupancy)[at])))
+        return out
+
+    def fault(self, state: int, action: int, slope: float, occupancy: float) -> str:
+        """What to say where the gradient is not finite."""
+        return (
+            f"the gradient of the {self.kind} utility is {slope} at state {state}, action {action}, where the "
+            f"occupancy is {occupancy:.6g}; a floor above 0 (here {self.floor:g}) keeps it finite"
+        )
+
+    def _gradient(self, occupancy: np.ndarray) -> np.ndarray:
+        slopes = self._slope(self.arguments(occupancy))
+        flat = slopes.reshape(-1, slopes.shape[-1]) if slopes.ndim > 1 else slopes[None]
+        with np.errstate(invalid="ignore"):
+            out = (self.matrix.T @ flat.T).T.reshape(occupancy.shape)
+            return self.reward + self.weight * out if self.shift.size else np.broadcast_to(self.reward, out.shape) + 0.0
+
+    def _f(self, x: np.ndarray) -> np.ndarray:
+        if self.kind == "quadratic":
+            return -x * x / 2
+        if self.kind == "linear":
+            return 0 * x
+        low = np.real(x) < self.floor
+        top = np.where(low, self.floor, x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log = np.log(top)
+            # -x log x has the limit 0 at 0.
+            above = log if self.kind == "log" else np.where(top == 0, 0.0, -top * np.where(top == 0, 0.0, log))
+            return np.where(low, above + self._slope(top) * (x - top), above)
+
+    def _slope(self, x: np.ndarray) -> np.ndarray:
+        if self.kind == "quadratic":
+            return -x
+        if self.kind == "linear":
+            return 0 * x
+        top = np.where(np.real(x) < self.floor, self.floor, x)
+        with np.errstate(divide="ignore"):
+            return 1 / top if self.kind == "log" else -np.log(top) - 1
+
+
+def linear_utility(reward: Any) -> Utility:
+    """<reward, lambda>: ordinary reinforcement learning; reward `(S, A)`."""
+    return Utility(reward)
+
+
+def log_utility(reward: Any, *, shift: float, floor: float = 0.0) -> Utility:
+    """log(<reward, lambda> + shift), which is risk-averse in the value.
+
+    Source
+    ------
+    Zhang, Ni, Yu, Szepesvari, Wang (2021), TSIVR-PG, whose FrozenLake experiment has shift = 0.125.
+    """
+    reward = _finite("reward", reward)
+    return Utility(np.zeros(reward.shape), "log", reward.reshape(1, -1), [shift], floor=floor)
+
+
+def entropy_utility(S: int, A: int, gamma: float, *, floor: float = 0.0) -> Utility:
+    """Entropy of the normalised state occupancy d[s] = (1 - gamma) sum_a lambda[s, a].
+
+    Examples
+    --------
+    >>> F = entropy_utility(2, 1, 0.5)
+    >>> bool(abs(F.value(np.array([[1.0], [1.0]])) - np.log(2)) < 1e-15)
+    True
+    >>> F.gradient(np.array([[2.0], [0.0]]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: the gradient of the entropy utility is inf at state 1, action 0, where the occupancy is 0; ...
+    """
+    rows = np.repeat(np.eye(S), A, axis=1) * (1 - gamma)
+    return Utility(np.zeros((S, A)), "entropy", rows, floor=floor)
+
+
+def quadratic_utility(matrix: Any, target: Any, shape: tuple[int, int]) -> Utility:
+    """-|matrix lambda - target|^2 / 2: keep linear images of the occupancy near a target; matrix `(K, S * A)`."""
+    return Utility(np.zeros(shape), "quadratic", matrix, -_finite("target", target))
+
+
+def imitation_utility(reward: Any, expert: Any, *, weight: float, floor: float = 0.0) -> Utility:
+    """<reward, lambda> - weight * KL(lambda || expert), both unnormalised; expert `(S, A)` above 0."""
+    expert, reward = _finite("expert", expert), _finite("reward", reward)
+    if not (expert > 0).all():
+        s, a = (int(i) for i in np.argwhere(expert <= 0)[0])
+        raise ValueError(f"expert[{s}, {a}] is {expert[s, a]}; the divergence is finite for positive occupancies only")
+    if not 0 <= weight < np.inf:
+        raise ValueError(f"weight is {weight}; expected a finite number of at least 0")
+    linear = reward + weight * np.log(expert)
+    return Utility(linear, "entropy", sp.eye_array(expert.size, format="csr"), weight=weight, floor=floor)
+
+
+def _finite(name: str, values: Any) -> np.ndarray:
+    array = frozen_array(values)
+    bad = np.argwhere(~np.isfinite(array))
+    if bad.size:
+        at = tuple(int(i) for i in bad[0])
+        raise ValueError(f"{name}{list(at)} is {array[at]}; expected finite numbers")
+    return array
