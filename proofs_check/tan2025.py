@@ -14,7 +14,7 @@ FALSIFIED = {
     "boltzmann_gap": {"steps": 2},
     "gap_maximum": {"shift": 0},
     "doublings": {"first": 0},
-    "on_policy_target": {"share": 0},
+    "on_policy_target": {"share": Fraction(1)},
 }
 _SOURCE = "Tan, Fan, Wei 2025"
 
@@ -25,16 +25,19 @@ def lemma_boltzmann_gap(steps: int = 1, A: int = 3) -> Checked:
     With w_a = exp(x_a) as symbols: sum pi (log w_1 - log w_a) = -sum pi log pi + log pi_1.
     """
     w = sympy.symbols(f"w0:{A}", positive=True)
-    pi = [x / sum(w) for x in w]
-    gap = sum(p * (sympy.log(w[0]) - sympy.log(x)) for p, x in zip(pi, w))
-    log_pi = [steps * sympy.log(x) - sympy.log(sum(w)) for x in w]
-    entropy = -sum(p * x for p, x in zip(pi, log_pi)) + log_pi[0]
+    total = sum(w)
+    gap = sum(x / total * (sympy.log(w[0]) - sympy.log(x)) for x in w)
+    log_pi = [steps * sympy.log(x) - sympy.log(total) for x in w]
+    # That these are the logarithms of a distribution is part of the statement.
+    mass = sympy.simplify(sum(sympy.exp(sympy.expand_log(x)) for x in log_pi) - 1)
+    entropy = log_pi[0] - sum(x / total * y for x, y in zip(w, log_pi))
+    off = sympy.simplify(sympy.expand(gap - entropy))
     return Checked(
         "IDENTITY",
         "eta n (max f - <pi, f>) = H(pi) + log max pi for pi ~ exp(eta n f)",
         _SOURCE + ", actor; derived",
-        f"{A} actions, the exponentials as positive symbols",
-        sympy.simplify(sympy.expand(gap - entropy)),
+        f"{A} actions, the exponentials as positive symbols; absolute defects, that of the sum of pi too",
+        sympy.Matrix([off, mass]).norm(1),
     )
 
 
@@ -56,45 +59,46 @@ def lemma_gap_maximum(shift: int = 1) -> Checked:
         "IDENTITY",
         "d/dx_i of sum x e^-x / (1 + sum e^-x) is e^-x_i (1 - x_i + g) / (1 + sum e^-x); its maximum has g e^g = m / e",
         _SOURCE + ", tracking error; derived",
-        "two actions besides the best, by derivative; the diagonal with e^(-1-g) as a symbol; squared defects",
-        slope**2 + sympy.expand(diagonal) ** 2,
+        "two actions besides the best, by derivative; the diagonal with e^(-1-g) as a symbol; absolute defects",
+        sympy.Matrix([slope, sympy.expand(diagonal)]).norm(1),
     )
 
 
-def lemma_doublings(first: int = 1, most: int = 300) -> Checked:
+def lemma_doublings(first: int = 1) -> Checked:
     """A count that grows by one is found new or doubled since the last time 1 + floor(log2 n) times until it is n.
 
     Other pairs' switches only raise the mark; hence S A H (1 + log2 T) switches at most in all.
     """
     slacks, last, found = [], 0, 0
-    for n in range(1, most + 1):
+    counts = tuple(range(1, 301))
+    for n in counts:
         if n >= 2 * max(last, Fraction(1, 2)):
             found, last = found + 1, n
         # 2^(count - first) <= n is count <= first + log2 n.
         slacks.append(Fraction(n) - Fraction(2) ** (found - first))
     return Checked(
         "EXACT_CASES",
-        f"switches for one pair <= 1 + log2 n for n <= {most}, with equality at powers of 2",
+        "switches for one pair <= 1 + log2 n for n <= 300, with equality at powers of 2",
         _SOURCE + ", rare switching; derived",
         "the rule replayed on one count; least slack of n - 2^(switches - 1) is 0",
         failed_cases(slacks, 0),
     )
 
 
-def lemma_on_policy_target(share: int = 1) -> Checked:
+def lemma_on_policy_target(share: Fraction = Fraction(1, 2)) -> Checked:
     """Two decisions: backing up the mean under a uniform actor puts the critic below V*, the maximum does not.
 
-    Left ends at 0, right leads to a second choice between 1 and 0. All pairs seen, no bonus: f = 1/2 against V* = 1.
+    Left ends at 0, right leads to a second choice between 1 and 1/4, which the actor takes evenly. All pairs seen, no
+    bonus: the critic says 5/8, V* = 1.
     """
-    second = [Fraction(1), Fraction(0)]
+    second = (Fraction(1), Fraction(1, 4))
+    critic = max(Fraction(0), share * second[0] + (1 - share) * second[1])
     optimum = max(Fraction(0), max(second))
-    mean = sum(second) / len(second)
-    backed = share * mean + (1 - share) * max(second)
-    critic = max(Fraction(0), backed)
+    # The maximum as a target is the mean under an actor that takes the better one.
     return Checked(
         "COUNTEREXAMPLE",
-        "a critic that backs up E_pi is optimistic whenever the model is known: fails by 1/2 for a uniform actor",
+        "a critic that backs up E_pi is optimistic whenever the model is known: fails by 3/8 for a uniform actor",
         _SOURCE + ", off-policy target; derived",
         "two decisions, exact",
-        witness(optimum - critic, "1/2"),
+        witness(optimum - critic, "3/8"),
     )

@@ -623,8 +623,9 @@ def draw_regret(ax, table: dict[str, np.ndarray]) -> None:
         ax.fill_between(table["T"], table[f"{name}_lo"], table[f"{name}_hi"], color=color, alpha=0.15, linewidth=0)
         ax.plot(table["T"], table[name], color=color, marker="o", markersize=3, label=label)
     ax.plot(table["T"], table["bound_sqrt"], color="black", linestyle="--", label=r"$\sqrt{T}$")
-    ax.set_xscale("log")
-    ax.set_yscale("log")
+    ax.set(xscale="log", yscale="log")
+    ax.set_xticks(table["T"], [f"{T:g}" for T in table["T"]])
+    ax.set_xticks([], minor=True)
     ax.legend()
 
 

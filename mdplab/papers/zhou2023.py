@@ -453,17 +453,28 @@ def hnpg_cases(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def figure_lock(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Exact values of HAC's policies on the lock, against both ablations and against data without coverage."""
-    H = p.length
-    lock, T = combination_lock_episodic(H), 2 * H
-    good = collect(lock, lock_policy(H, 1 / H), p.offline, rng=rng)
-    bad = collect(lock, lock_policy(H, 1.0), p.offline, rng=rng)
-    table = {"iteration": np.arange(T + 1.0)}
-    arms = {"hybrid": (good, 1.0), "off_policy": (good, 0.0), "rollouts": (None, 1.0), "uncovered": (bad, 1.0)}
-    for name, (data, lam) in arms.items():
-        run = episodic_hac(lock, offline=data, num_iters=T, episodes=p.fresh, lam=lam, step=10.0, rng=rng)
+    """Exact values of HAC's policies on locks of three lengths, against rollouts alone and data without coverage."""
+    table = {"iteration": np.arange(21.0)}
+    arms = {f"hybrid_{H}": (H, 1 / H) for H in (5, 10, 20)} | {"rollouts": (10, None), "uncovered": (10, 1.0)}
+    for name, (H, eps) in arms.items():
+        lock = combination_lock_episodic(H)
+        data = None if eps is None else collect(lock, lock_policy(H, eps), p.offline, rng=rng)
+        run = episodic_hac(lock, offline=data, num_iters=20, episodes=p.fresh, lam=1.0, step=10.0, rng=rng)
         table[name] = stage_values(lock, run["policy"][0])
     return table
+
+
+def draw_lock(ax, table: dict[str, np.ndarray]) -> None:
+    """One colour for each length; the two failures lie on each other."""
+    labels = {f"hybrid_{H}": f"$H = {H}$" for H in (5, 10, 20)}
+    labels |= {"rollouts": "$H = 10$, rollouts alone", "uncovered": "$H = 10$, uniform offline data"}
+    colours = ("#0072B2", "#009E73", "#CC79A7", "#D55E00", "#222222")
+    for (name, label), colour in zip(labels.items(), colours, strict=True):
+        style = {"linestyle": ":", "linewidth": 2.5} if name == "uncovered" else {}
+        ax.plot(table["iteration"], table[name], color=colour, label=label, **style)
+    ax.set_xticks(range(0, 21, 5))
+    ax.set_ylim(0, 1.05)
+    ax.legend(loc="center right")
 
 
 def figure_constant(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
