@@ -136,9 +136,6 @@ class _Sweeps:
         problem, (S, K) = self.table.problem, self.shape
         f, policy, out = problem.objective, np.zeros((S, K), dtype=np.int64), []
         for s in range(S):
-            if problem.mdp.terminal[s]:
-                out.append((_NOTHING,) * K)
-                continue
             actions, chosen = np.flatnonzero(problem.mdp.actions[s]), []
             for k, c in enumerate(self.table.stocks):
                 candidates = [self.backup(laws, s, k, int(a)) for a in actions]
@@ -161,11 +158,7 @@ class _Sweeps:
     def followed(self, laws: Table, policy: np.ndarray) -> Table:
         """One sweep of a policy."""
         S, K = self.shape
-        terminal = self.table.problem.mdp.terminal
-        return tuple(
-            tuple(_NOTHING if terminal[s] else self.backup(laws, s, k, int(policy[s, k])) for k in range(K))
-            for s in range(S)
-        )
+        return tuple(tuple(self.backup(laws, s, k, int(policy[s, k])) for k in range(K)) for s in range(S))
 
     def values(self, laws: Table) -> np.ndarray:
         """K of stock plus law, (S, K)."""
@@ -310,16 +303,15 @@ def utility_iteration(table: StockTable, *, num_iters: int, policy: np.ndarray |
     outside = np.where(table.beyond < 0, below, above) * table.beyond
     heads = out.indptr[:-1][np.diff(out.indptr) > 0]
     rows = np.flatnonzero(np.diff(out.indptr))
-    over = problem.mdp.terminal[:, None]
-    start = np.broadcast_to(f.utility(c), (problem.S, c.size))
-    history = [start]
+    # Terminal states need no care: gamma f(c / gamma) = f(c).
+    history = [np.broadcast_to(f.utility(c), (problem.S, c.size))]
     for _ in range(num_iters):
         ahead = history[-1][out.next_state[:, None], table.child] + outside
         q = np.full((problem.S * problem.A, c.size), -np.inf)
         q[rows] = gamma * np.add.reduceat(out.prob[:, None] * ahead, heads, axis=0)
         q = q.reshape(problem.S, problem.A, c.size)
         v = q.max(axis=1) if policy is None else np.take_along_axis(q, np.asarray(policy)[:, None], axis=1)[:, 0]
-        history.append(np.where(over, start, v))
+        history.append(v)
     return np.array(history)
 
 

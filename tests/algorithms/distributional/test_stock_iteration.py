@@ -60,6 +60,8 @@ def test_bounds_hold_and_are_what_is_printed():
             assert (best - values).max() <= error_bounds(problem, n)["value"] + 1e-12  # rounding
             played = utility_iteration(table, num_iters=60, policy=run.policies[n])[-1]
             assert (best - played).max() <= error_bounds(problem, n)["greedy"] + 1e-12  # rounding
+    # The largest reward is 1 and the least -1; gamma = 1/2.
+    assert error_bounds(problem, 3) == {"value": 0.25, "greedy": 0.5, "policy": 0.5}
     with pytest.raises(ValueError, match="not Lipschitz"):
         error_bounds(problem.replace(objective=functional("step")), 1)
 
@@ -89,6 +91,7 @@ def test_terminal_states_pay_nothing():
     mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.5)
     table = stock_table(StockMDP(mdp, functional("target")), WHOLE)
     run = law_value_iteration(table, num_iters=3, start=7.0)
+    assert (run.values[0] == -np.abs([WHOLE + 7, WHOLE])).all()
     assert (run.values[-1] == -np.abs([WHOLE + 1, WHOLE])).all()
     assert (utility_iteration(table, num_iters=3)[-1] == run.values[-1]).all()
 
