@@ -77,8 +77,54 @@ def lemma_munchausen(bonus: Fraction = Fraction(1), n: int = 3) -> Checked:
     )
 
 
+def lemma_geometric(sign: int = 1, steps: int = 3) -> Checked:
+    """MD-VI(lam, tau) is soft value iteration on h_k = beta h_{k-1} + (1 - beta) q_k, errors averaged likewise.
+
+    The evaluation is (G_k - beta G_{k-1}) / (1 - beta), G = tau log sum exp(h / tau), and h_{-1} = 0; then
+    h_k = r + gamma P G_{k-1} + (1 - beta) sum_j beta^(k-j) eps_j + beta^k ((1 - beta) q_0 - r - gamma P G_{-1}).
+    One pair of a state and an action is enough, with x_k for gamma P G_k there.
+    """
+    beta, r, q0, start = sympy.symbols("beta r q0 x", real=True)
+    x, eps = sympy.symbols(f"x0:{steps}", real=True), sympy.symbols(f"e1:{steps + 1}", real=True)
+    h, before = (1 - beta) * q0, start
+    entries = []
+    for k in range(1, steps + 1):
+        q = r + (x[k - 1] - beta * before) / (1 - beta) + eps[k - 1]
+        h, before = beta * h + (1 - beta) * q, x[k - 1]
+        average = (1 - beta) * sum(beta ** (k - j) * eps[j - 1] for j in range(1, k + 1))
+        entries.append(sympy.cancel(h - r - before - average - sign * beta**k * ((1 - beta) * q0 - r - start)))
+    return Checked(
+        "IDENTITY",
+        f"h_k = r + gamma P G(h_(k-1)) + averaged errors + beta^k c for MD-VI with entropy, k up to {steps}",
+        _SOURCE + ", section 4; derived",
+        "the recursion of one state-action pair, all symbolic",
+        first_nonzero(entries),
+    )
+
+
+def lemma_tight(ratio: Fraction = Fraction(98, 100)) -> Checked:
+    """Errors (-e, e) against rewards (2 e - delta, 0): the loss exceeds 98 per cent of 2 e / (1 - gamma).
+
+    Rewards, errors and the gap of the sum of q's after k iterations, k delta, are exact; the policy's mass on the worse
+    action is at least 1 - exp(-(k - 1) delta / lam), for which 1 - lam / ((k - 1) delta) is a lower bound.
+    """
+    e, delta, gamma, lam, k = Fraction(1), Fraction(1, 200), Fraction(9, 10), Fraction(1, 10), 10**5
+    seen = (2 * e - delta - e, e)
+    mass = 1 - lam / ((k - 1) * (seen[1] - seen[0]))
+    loss = mass * (2 * e - delta) / (1 - gamma)
+    return Checked(
+        "COUNTEREXAMPLE",
+        f"loss > {ratio} * 2 e / (1 - gamma) for one state, gamma = 9/10, e = 1, delta = 1/200, lambda = 1/10, k = 1e5",
+        _SOURCE + ", Theorem 1; derived",
+        "rational arithmetic; exp(-x) <= 1 / x",
+        loss - ratio * 2 * e / (1 - gamma),
+    )
+
+
 FALSIFIED = {
     "averaging": {"copies": 2},
+    "geometric": {"sign": -1},
+    "tight": {"ratio": Fraction(1)},
     "evaluation_telescopes": {"sign": -1},
     "munchausen": {"bonus": Fraction(1, 2)},
 }
