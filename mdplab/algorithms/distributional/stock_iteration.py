@@ -129,7 +129,8 @@ class _Sweeps:
         self.count += 1
         x = np.concatenate([out.reward[i] + gamma * part.x for i, part in zip(at, parts, strict=True)])
         p = np.concatenate([out.prob[i] * part.p for i, part in zip(at, parts, strict=True)])
-        return FiniteLaw.of(x, p / p.sum(), merge=self.merge)
+        # Sure returns need no merging: most of what deterministic problems have.
+        return FiniteLaw(x, np.ones(1)) if x.size == 1 else FiniteLaw.of(x, p / p.sum(), merge=self.merge)
 
     def greedy(self, laws: Table, sweep: int) -> tuple[np.ndarray, Table]:
         """The actions best in K, ties broken, and their laws."""
