@@ -454,12 +454,12 @@ def hnpg_cases(p: Params, rng: np.random.Generator) -> Evidence:
 
 def figure_lock(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Exact values of HAC's policies on locks of three lengths, against rollouts alone and data without coverage."""
-    table = {"iteration": np.arange(21.0)}
+    table = {"iteration": np.arange(31.0)}
     arms = {f"hybrid_{H}": (H, 1 / H) for H in (5, 10, 20)} | {"rollouts": (10, None), "uncovered": (10, 1.0)}
     for name, (H, eps) in arms.items():
         lock = combination_lock_episodic(H)
         data = None if eps is None else collect(lock, lock_policy(H, eps), p.offline, rng=rng)
-        run = episodic_hac(lock, offline=data, num_iters=20, episodes=p.fresh, lam=1.0, step=10.0, rng=rng)
+        run = episodic_hac(lock, offline=data, num_iters=30, episodes=p.fresh, lam=1.0, step=10.0, rng=rng)
         table[name] = stage_values(lock, run["policy"][0])
     return table
 
@@ -472,7 +472,7 @@ def draw_lock(ax, table: dict[str, np.ndarray]) -> None:
     for (name, label), colour in zip(labels.items(), colours, strict=True):
         style = {"linestyle": ":", "linewidth": 2.5} if name == "uncovered" else {}
         ax.plot(table["iteration"], table[name], color=colour, label=label, **style)
-    ax.set_xticks(range(0, 21, 5))
+    ax.set_xticks(range(0, 31, 5))
     ax.set_ylim(0, 1.05)
     ax.legend(loc="center right")
 
