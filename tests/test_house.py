@@ -20,8 +20,8 @@ LONG_FILES: dict[str, str] = {
     "mdplab/papers/sharma2025.py": "nineteen claims and five figures of one paper, likewise",
     "mdplab/papers/pires2025.py": "thirty-four claims and six figures of one paper, likewise",
     "mdplab/papers/gu2025.py": "nine claims and three figures of one paper, likewise",
-    "mdplab/papers/liu2024.py": "twelve claims and three figures of one paper, likewise",
-    "mdplab/papers/tang2025.py": "fourteen claims and five figures of one paper, likewise",
+    "mdplab/papers/liu2024.py": "fourteen claims and three figures of one paper, likewise",
+    "mdplab/papers/tang2025.py": "fifteen claims and five figures of one paper, likewise",
     "mdplab/papers/vieillard2020.py": "nine claims and three figures of one paper, likewise",
     "mdplab/papers/zhou2025.py": "twenty-two claims of one paper, likewise",
 }
