@@ -1,4 +1,4 @@
-"""Lemmas behind N-PG-IGT (Fatkhullin et al. 2023): transport cancels on quadratics, GPOMDP is unbiased."""
+"""Lemmas of Fatkhullin et al. (2023): transport and Hessian correction cancel on quadratics; estimates are unbiased."""
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
@@ -36,6 +36,28 @@ def lemma_transport_cancels(coefficient: Callable[[sympy.Expr], sympy.Expr] = la
         "for a constant Hessian and exact gradients, d_{t-1} = grad J(theta_{t-1}) implies d_t = grad J(theta_t)",
         f"{_SOURCE}, implicit gradient transport",
         "symmetric 2 x 2 Hessian, slope, both iterates and eta symbolic; numerators expand to 0",
+        first_nonzero(error),
+    )
+
+
+def lemma_correction_cancels(damping: Callable[[sympy.Expr], sympy.Expr] = lambda eta: 1 - eta) -> Checked:
+    """For any quadratic in two dimensions the direction of HARPG with exact oracles stays the gradient.
+
+    If d_{t-1} = grad J(theta_{t-1}), then (1 - eta) (d_{t-1} + hess J (theta_t - theta_{t-1})) + eta grad J(theta_t) is
+    grad J(theta_t). Damping the old direction but not the correction leaves eta hess J (theta_t - theta_{t-1}).
+    """
+    eta = sympy.Symbol("eta", positive=True)
+    a, b, c, p, q = sympy.symbols("a b c p q", real=True)
+    old = sympy.Matrix(sympy.symbols("x0 y0", real=True))
+    new = sympy.Matrix(sympy.symbols("x1 y1", real=True))
+    hessian, slope = sympy.Matrix([[a, b], [b, c]]), sympy.Matrix([p, q])
+    gradients = [hessian * theta + slope for theta in (old, new)]
+    error = (1 - eta) * gradients[0] + damping(eta) * hessian * (new - old) + eta * gradients[1] - gradients[1]
+    return Checked(
+        "IDENTITY",
+        "HARPG: for constant Hessian, exact oracles, d_{t-1} = grad J(theta_{t-1}) implies d_t = grad J(theta_t)",
+        f"{_SOURCE}, (N-)HARPG",
+        "symmetric 2 x 2 Hessian, slope, both iterates and eta symbolic; polynomials expand to 0",
         first_nonzero(error),
     )
 
@@ -195,6 +217,7 @@ def lemma_normalised_step(weight: Fraction = Fraction(4, 3)) -> Checked:
 
 FALSIFIED = {
     "transport_cancels": {"coefficient": lambda eta: 1 / eta},
+    "correction_cancels": {"damping": lambda eta: 1},
     "gpomdp_unbiased": {"power": lambda h, t: h - t},
     "hessian_unbiased": {"outer": 0},
     "hessian_vector": {"discounts": 2},
