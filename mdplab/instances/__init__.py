@@ -12,6 +12,7 @@ import numpy as np
 
 from mdplab.instances.blackjack import blackjack
 from mdplab.instances.chains import chain, chain_value, combination_lock, deep_sea, restart_chain, riverswim
+from mdplab.instances.episodic import combination_lock_episodic, deep_sea_episodic, finite_class
 from mdplab.instances.grids import gridworld
 from mdplab.instances.hard import azar_hard, azar_hard_value, jao, two_point
 from mdplab.instances.random import garnet
@@ -136,6 +137,9 @@ __all__ = [
     *ROBUST_NAMES,
     *STOCK_NAMES,
     "chain_value",
+    "combination_lock_episodic",
+    "deep_sea_episodic",
+    "finite_class",
     "forest_value",
     "azar_hard_value",
     "two_state_choice_value",

@@ -177,6 +177,7 @@ _START = r"\|f_{K_1} - Q^\pi\|_\infty \le \|f_0 - Q^\pi\|_\infty / T"
     _START + r", \quad K_1 = 4 \lceil \log(1/\gamma) \rceil",
     relation=Bound(),
     falsifiers={"half_of_it": variant(_forgotten, "Half of that.", burn_in=printed_burn_in, half=0.5)},
+    controls={"log_of_the_length": variant(_forgotten, "ceil(log T / log(1/gamma)).")},
     lemmas=("zhou2023:printed_burn_in",),
     words="False: four steps do not make the start forgotten. (The rate of the theorem does not rest on it.)",
     title="Burn-in, as printed",
