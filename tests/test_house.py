@@ -22,6 +22,7 @@ LONG_FILES: dict[str, str] = {
     "mdplab/papers/pires2025.py": "thirty-four claims and six figures of one paper, likewise",
     "mdplab/papers/gu2025.py": "nine claims and three figures of one paper, likewise",
     "mdplab/papers/liu2024.py": "fourteen claims and three figures of one paper, likewise",
+    "mdplab/papers/barakat2023.py": "fifteen claims and two figures of one paper, likewise",
     "mdplab/papers/tang2025.py": "fifteen claims and five figures of one paper, likewise",
     "mdplab/papers/tomar2020.py": "eight claims and three figures of one paper, likewise",
     "mdplab/papers/vieillard2020.py": "nine claims and three figures of one paper, likewise",

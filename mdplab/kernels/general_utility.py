@@ -39,6 +39,22 @@ def utility_gradient(kind, reward, indptr, indices, data, shift, weight, floor, 
 
 
 @kernel
+def copy(values, out):
+    """values (n,) into out (n,): a loop, because assignments between arrays take Numba seconds to compile."""
+    for i in range(values.shape[0]):
+        out[i] = values[i]
+
+
+@kernel
+def first_not_finite(values):
+    """First index at which values (n,) is not finite, or -1."""
+    for i in range(values.shape[0]):
+        if not math.isfinite(values[i]):
+            return i
+    return -1
+
+
+@kernel
 def softmax_rows(theta, A, out_log, out_pi):
     """Log-probabilities and probabilities of each row of A logits in theta (n,)."""
     for row in range(0, theta.shape[0], A):
@@ -56,7 +72,7 @@ def softmax_rows(theta, A, out_log, out_pi):
 
 @kernel
 def trajectory(start_cdf, after, cdf, pi, A, rng, out_pairs):
-    """Pairs (H,) of one trajectory of the policy pi (n,); successors after (n, m) with cumulative weights cdf (n, m)."""
+    """Pairs (H,) of one trajectory of the policy pi (n,); successors after (n, m), cumulative weights cdf (n, m)."""
     s = draw(start_cdf, rng.random())
     for t in range(out_pairs.shape[0]):
         u = rng.random()
@@ -71,7 +87,7 @@ def trajectory(start_cdf, after, cdf, pi, A, rng, out_pairs):
 
 @kernel
 def add_gradient(pairs, powers, pi, A, r, scale, out_g):
-    """Add scale * sum_t (sum_{h >= t} gamma^h r_h) score_t to out_g (n,); powers (H,) are gamma^t, scores those of pi."""
+    """Add scale * sum_t (sum_{h >= t} gamma^h r_h) score_t to out_g (n,); powers (H,) are gamma^t, scores of pi."""
     to_go = 0.0
     for t in range(pairs.shape[0] - 1, -1, -1):
         i = pairs[t]
@@ -122,10 +138,11 @@ def n_vr_pg(start_cdf, after, cdf, A, powers, kind, reward, indptr, indices, dat
     turn is 1 (-1 inverts the weights); lagged as printed, else the pseudo-rewards are those of the same trajectory.
     """
     n = theta0.shape[0]
-    theta, lam, d = theta0.copy(), np.zeros(n), np.zeros(n)
+    theta, lam, d = np.empty(n), np.zeros(n), np.zeros(n)
     log_pi, pi, log_old, pi_old = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     r, r_1, r_2 = np.empty(n), np.empty(n), np.empty(n)
     pairs = np.empty(powers.shape[0], dtype=np.int64)
+    copy(theta0, theta)
     softmax_rows(theta, A, log_old, pi_old)
     top, clipped, k = 0.0, 0, 0
     for t in range(eta.shape[0]):
@@ -136,20 +153,23 @@ def n_vr_pg(start_cdf, after, cdf, A, powers, kind, reward, indptr, indices, dat
         w = math.exp(log_w)
         track_occupancy(pairs, powers, eta[t], carry[t], w, lam)
         clipped += utility_gradient(kind, reward, indptr, indices, data, shift, weight, floor, lam, r)
-        for i in range(n):
-            if not math.isfinite(r[i]):
-                out_fault[0], out_fault[1], out_fault[2] = i, r[i], lam[i]
-                return t
+        i = first_not_finite(r)
+        if i >= 0:
+            out_fault[0], out_fault[1], out_fault[2] = i, r[i], lam[i]
+            return t
         if t == 0:
-            r_1[:], r_2[:] = r, r
+            copy(r, r_1)
+            copy(r, r_2)
         if lagged:
             track_direction(pairs, powers, eta[t], carry[t], w, A, pi, pi_old, r_1, r_2, d)
         else:
             track_direction(pairs, powers, eta[t], carry[t], w, A, pi, pi_old, r, r_1, d)
-        r_2[:] = r_1
-        r_1[:] = r
+        copy(r_1, r_2)
+        copy(r, r_1)
         if k < checkpoints.shape[0] and checkpoints[k] == t:
-            out_theta[k, :], out_d[k, :], out_lam[k, :] = theta, d, lam
+            copy(theta, out_theta[k])
+            copy(d, out_d[k])
+            copy(lam, out_lam[k])
             out_weight[k], out_clipped[k] = top, clipped
             k += 1
         square = 0.0
@@ -160,8 +180,22 @@ def n_vr_pg(start_cdf, after, cdf, A, powers, kind, reward, indptr, indices, dat
             length = step[t] / math.sqrt(square) if square > 0.0 else 0.0
         for i in range(n):
             theta[i] += length * d[i]
-        log_old[:], pi_old[:] = log_pi, pi
+        copy(log_pi, log_old)
+        copy(pi, pi_old)
     return -1
+
+
+@kernel
+def regression_step(pairs, powers, row, i, beta, w):
+    """w (m,) minus 2 beta (<row, w> - discounted count of pair i on the trajectory) row, in place; row (m,)."""
+    error = 0.0
+    for t in range(pairs.shape[0]):
+        if pairs[t] == i:
+            error -= powers[t]
+    for c in range(row.shape[0]):
+        error += row[c] * w[c]
+    for c in range(row.shape[0]):
+        w[c] -= 2.0 * beta * error * row[c]
 
 
 @kernel
@@ -177,17 +211,12 @@ def regress(start_cdf, after, cdf, A, powers, pi, pair_cdf, features, beta, chec
     for j in range(checkpoints[-1]):
         i = draw(pair_cdf, rng.random())
         trajectory(start_cdf, after, cdf, pi, A, rng, pairs)
-        error = 0.0
-        for t in range(pairs.shape[0]):
-            if pairs[t] == i:
-                error -= powers[t]
+        regression_step(pairs, powers, features[i], i, beta, w)
         for c in range(m):
-            error += features[i, c] * w[c]
-        for c in range(m):
-            w[c] -= 2.0 * beta * error * features[i, c]
             mean[c] += (w[c] - mean[c]) / (j + 1)
         if checkpoints[k] == j + 1:
-            out_last[k, :], out_mean[k, :] = w, mean
+            copy(w, out_last[k])
+            copy(mean, out_mean[k])
             k += 1
 
 
@@ -201,10 +230,11 @@ def regression_ascent(start_cdf, after, cdf, A, powers, kind, reward, indptr, in
     gradient estimate of `batch` trajectories. Returns -1, or the iteration of a gradient that was not finite.
     """
     n, m = features.shape
-    theta, lam, d, r = theta0.copy(), np.empty(n), np.empty(n), np.empty(n)
+    theta, lam, d, r = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
     log_pi, pi = np.empty(n), np.empty(n)
     last, mean = np.empty((1, m)), np.empty((1, m))
     pairs = np.empty(powers.shape[0], dtype=np.int64)
+    copy(theta0, theta)
     k = 0
     for t in range(step.shape[0]):
         softmax_rows(theta, A, log_pi, pi)
@@ -214,14 +244,16 @@ def regression_ascent(start_cdf, after, cdf, A, powers, kind, reward, indptr, in
             for c in range(m):
                 lam[i] += features[i, c] * mean[0, c]
         utility_gradient(kind, reward, indptr, indices, data, shift, weight, floor, lam, r)
-        for i in range(n):
-            if not math.isfinite(r[i]):
-                out_fault[0], out_fault[1], out_fault[2] = i, r[i], lam[i]
-                return t
+        i = first_not_finite(r)
+        if i >= 0:
+            out_fault[0], out_fault[1], out_fault[2] = i, r[i], lam[i]
+            return t
         if k < checkpoints.shape[0] and checkpoints[k] == t:
-            out_theta[k, :], out_lam[k, :] = theta, lam
+            copy(theta, out_theta[k])
+            copy(lam, out_lam[k])
             k += 1
-        d[:] = 0.0
+        for i in range(n):
+            d[i] = 0.0
         for _ in range(batch):
             trajectory(start_cdf, after, cdf, pi, A, rng, pairs)
             add_gradient(pairs, powers, pi, A, r, 1.0 / batch, d)

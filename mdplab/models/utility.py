@@ -84,7 +84,7 @@ class Utility:
     def arguments(self, occupancy: np.ndarray) -> np.ndarray:
         """x of the form above: occupancy (..., S, A), real or complex -> (..., K)."""
         flat = np.reshape(occupancy, (-1, self.reward.size))
-        return (self.matrix @ flat.T).T.reshape(*np.shape(occupancy)[:-2], -1) + self.shift
+        return (self.matrix @ flat.T).T.reshape(*np.shape(occupancy)[:-2], self.shift.size) + self.shift
 
     def value(self, occupancy: np.ndarray) -> np.ndarray:
         """F: occupancy (..., S, A) -> (...). Analytic where it is twice differentiable, so complex steps work.
@@ -94,8 +94,10 @@ class Utility:
         >>> float(linear_utility([[1.0, 2.0]]).value(np.array([[0.5, 1.5]])))
         3.5
         """
-        x = self.arguments(occupancy)
-        return (self.reward * occupancy).sum(axis=(-2, -1)) + self.weight * self._f(x).sum(axis=-1)
+        linear = (self.reward * occupancy).sum(axis=(-2, -1))
+        if self.kind == "linear":
+            return linear
+        return linear + self.weight * self._f(self.arguments(occupancy)).sum(axis=-1)
 
     def gradient(self, occupancy: np.ndarray) -> np.ndarray:
         """dF / d occupancy: (..., S, A) -> (..., S, A).
@@ -125,17 +127,14 @@ class Utility:
         )
 
     def _gradient(self, occupancy: np.ndarray) -> np.ndarray:
-        slopes = self._slope(self.arguments(occupancy))
-        flat = slopes.reshape(-1, slopes.shape[-1]) if slopes.ndim > 1 else slopes[None]
-        with np.errstate(invalid="ignore"):
-            out = (self.matrix.T @ flat.T).T.reshape(occupancy.shape)
-            return self.reward + self.weight * out if self.shift.size else np.broadcast_to(self.reward, out.shape) + 0.0
+        if self.kind == "linear":
+            return np.broadcast_to(self.reward, occupancy.shape).copy()
+        slopes = self._slope(self.arguments(occupancy)).reshape(-1, self.shift.size)
+        return self.reward + self.weight * (self.matrix.T @ slopes.T).T.reshape(occupancy.shape)
 
     def _f(self, x: np.ndarray) -> np.ndarray:
         if self.kind == "quadratic":
             return -x * x / 2
-        if self.kind == "linear":
-            return 0 * x
         low = np.real(x) < self.floor
         top = np.where(low, self.floor, x)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -147,8 +146,6 @@ class Utility:
     def _slope(self, x: np.ndarray) -> np.ndarray:
         if self.kind == "quadratic":
             return -x
-        if self.kind == "linear":
-            return 0 * x
         top = np.where(np.real(x) < self.floor, self.floor, x)
         with np.errstate(divide="ignore"):
             return 1 / top if self.kind == "log" else -np.log(top) - 1

@@ -39,7 +39,7 @@ def occupancy_estimate(states: np.ndarray, actions: np.ndarray, gamma: float, sh
 def pseudo_gradient(
     theta: np.ndarray, states: np.ndarray, actions: np.ndarray, r: np.ndarray, gamma: float
 ) -> np.ndarray:
-    """g(tau, theta, r) (..., S, A) of trajectories (..., H), for logits theta and pseudo-rewards r, (S, A) or one a row.
+    """g(tau, theta, r) (..., S, A) of trajectories (..., H); logits theta (S, A), pseudo-rewards r (S, A) or one a row.
 
     Examples
     --------

@@ -135,8 +135,8 @@ def n_vr_pg(
 
 
 def corrected_estimates(
-    model: tuple, theta: np.ndarray, previous: np.ndarray, pairs: np.ndarray, eta: float, lam: np.ndarray, d: np.ndarray,
-    r: np.ndarray, r_old: np.ndarray,
+    model: tuple, theta: np.ndarray, previous: np.ndarray, pairs: np.ndarray, eta: float, lam: np.ndarray,
+    d: np.ndarray, r: np.ndarray, r_old: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """(w, lambda_t, d_t) of one iteration as the compiled run computes them, for each of N given trajectories.
 
