@@ -445,7 +445,6 @@ def _learned(
     assumptions=("a sampled transition from every state in each update", "no level met exactly by a cumulative mass"),
     falsifiers={
         "constant_step": variant(_learned, "Step 1/20 for ever.", "constant"),
-        "median": variant(_learned, "Levels near 1/2 for all atoms.", levels=np.array([0.497, 0.499, 0.501, 0.503])),
         "halved_levels": variant(_learned, "Half of every level.", levels=np.arange(1, 8, 2) / 16),
     },
     two_start=variant(_learned, "Started at the fixed point.", at_rest=True),
