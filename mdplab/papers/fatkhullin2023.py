@@ -993,3 +993,57 @@ def figure_estimator_error(p: Params, rng: np.random.Generator) -> dict[str, np.
     for name, exponent, of in (("bound_two_fifths", 0.4, "n_pg_igt"), ("bound_one_third", 1 / 3, "momentum")):
         table[name] = 1.25 * table[of][0] * (table["n"] / table["n"][0]) ** -exponent
     return table
+
+
+# Methods of the figures with their step constants; those of HARPG take two trajectories an iteration.
+_METHODS = (
+    ("n_pg_igt", ablations.transport, 1.0, 1),
+    ("n_harpg", ablations.hessian_aided, 0.3, 2),
+    ("harpg", ablations.hessian_aided_free, 0.03, 2),
+    ("momentum", ablations.momentum, 1.0, 1),
+    ("policy_gradient", ablations.vanilla, 0.1, 1),
+)
+
+
+def _against_samples(p, rng, chain):
+    """Mean error of d_t over (n/2, n] trajectories, 10-90 % over runs, for every method."""
+    sizes, table = 2 ** np.arange(p.first, p.last + 1), {"n": 2.0 ** np.arange(p.first, p.last + 1)}
+    for name, method, gamma0, cost in _METHODS:
+        own, oracle = sizes // cost, pg.SingleTrajectory(chain, 30)
+        if name == "harpg" and chain.policy == "gaussian":
+            continue  # It diverges: the estimate of the Hessian has too heavy tails for steps of free length.
+        run = method(oracle, int(own[-1]), gamma0, checkpoints=_blocks(own), rng=rng, seeds=2 * p.seeds)
+        error = _errors(run, chain, 30).reshape(2 * p.seeds, sizes.size, BLOCK).mean(axis=-1)
+        table[name] = error.mean(axis=0)
+        table[f"{name}_lo"], table[f"{name}_hi"] = np.quantile(error, [0.1, 0.9], axis=0)
+    for name, exponent, of in (("two_fifths", 0.4, "n_pg_igt"), ("half", 0.5, "n_harpg"), ("third", 1 / 3, "momentum")):
+        table[f"bound_{name}"] = table[of][-1] * (table["n"] / table["n"][-1]) ** -exponent
+    return table
+
+
+def figure_single_trajectories_qchain(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Estimator error against trajectories on QChain: Gaussian policy, scores that are not bounded."""
+    return _against_samples(p, rng, instances.qchain())
+
+
+def figure_single_trajectories_fnd_logit(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Estimator error against trajectories on FND-Logit, where every assumption of the theorems holds."""
+    return _against_samples(p, rng, instances.fnd_logit())
+
+
+def _draw_methods(ax, table):
+    """Lines with their names beside them: in every corner a legend would cover some."""
+    names = {"n_pg_igt": "N-PG-IGT", "n_harpg": "N-HARPG", "harpg": "HARPG", "momentum": "momentum"}
+    names |= {"policy_gradient": "policy gradient"}
+    colours = dict(zip(names, ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")))
+    for name in (name for name in names if name in table):
+        ax.fill_between(table["n"], table[f"{name}_lo"], table[f"{name}_hi"], color=colours[name], alpha=0.15, lw=0)
+        ax.plot(table["n"], table[name], color=colours[name], lw=1.6, marker="o", ms=3.5, label=names[name])
+    for name, text, style in (("two_fifths", "-2/5", "--"), ("half", "-1/2", ":"), ("third", "-1/3", "-.")):
+        ax.plot(table["n"], table[f"bound_{name}"], color="black", lw=1.1, ls=style, label=f"$n^{{{text}}}$")
+    ax.set(xscale="log", yscale="log")
+    ax.figure.legend(loc="outside right upper")
+
+
+draw_single_trajectories_qchain = _draw_methods
+draw_single_trajectories_fnd_logit = _draw_methods

@@ -1,8 +1,10 @@
 import numpy as np
 
+from mdplab.algorithms.policy_gradient import softmax_score
 from mdplab.exact import policy_gradient as exact
-from mdplab.exact.gradient_dominance import dominance_terms
+from mdplab.exact.gradient_dominance import compatible_fit, dominance_terms, softmax_fisher
 from mdplab.instances.policy_gradient import fnd_logit
+from mdplab.models import MDP
 
 NODES = np.linspace(-40, 40, 4001)
 WEIGHTS = np.exp(-np.abs(NODES)) / (1 + np.exp(-np.abs(NODES))) ** 2 * 0.02
@@ -51,3 +53,35 @@ def test_eigenvalue_is_that_of_the_fisher_matrix():
         assert abs((d * square).min() - x.eigenvalue[i]) < 1e-12
         # The constant of the paper is a lower bound of it.
         assert x.eigenvalue[i] >= (1 - chain.gamma) * chain.rho.min() * chain.fisher
+
+
+def test_both_identities_hold_and_agree_with_the_terms():
+    chain, theta, x = _setup(20)
+    best = exact.best_actions(chain, grid=np.linspace(-4, 4, 801))
+    fit = compatible_fit(chain, theta, best)
+    assert (np.abs(fit.gap - fit.advantage_comparator / (1 - chain.gamma)) <= fit.gap_radius).all()
+    assert (np.abs((1 - chain.gamma) * fit.w - fit.coefficient) <= fit.fit_radius).all()
+    # Wide radii would hide a wrong factor: they are below a billionth of what they guard.
+    assert fit.gap_radius.max() < 1e-9 and fit.fit_radius.max() < 1e-9
+    np.testing.assert_allclose(np.linalg.norm(fit.w, axis=1), x.w, rtol=1e-12)  # a square root and a quotient
+    # The mean over the policy's own actions and states; sums of 641 terms below 10.
+    assert np.abs(fit.advantage_own).max() < 1e-12
+
+
+def test_the_fisher_matrix_of_softmax_is_the_mean_outer_product_of_scores_and_singular():
+    rng = np.random.default_rng([65, 9])
+    mdp = MDP(rng.dirichlet(np.ones(3), (3, 2)), rng.random((3, 2)), 0.6, mu=[0.2, 0.3, 0.5])
+    theta = rng.standard_normal((3, 2))
+    pi = np.exp(theta) / np.exp(theta).sum(axis=1, keepdims=True)
+    d, p = np.zeros(3), mdp.mu
+    for t in range(90):
+        d, p = d + 0.4 * 0.6**t * p, p @ np.einsum("sa,sat->st", pi, mdp.P)
+    states, actions = np.divmod(np.arange(6), 2)
+    scores = softmax_score(theta, states, actions).reshape(6, 6)
+    mean = np.einsum("i,ij,ik->jk", (d[:, None] * pi).ravel(), scores, scores)
+    F = softmax_fisher(mdp, theta)
+    # .6^90 = 1e-20; sums of 90 numbers below 1.
+    np.testing.assert_allclose(F, mean, rtol=0, atol=1e-14)
+    eigenvalues = np.linalg.eigvalsh(F)
+    # Three null directions, one a state; the next eigenvalue is well away.
+    assert np.abs(eigenvalues[:3]).max() < 1e-15 and eigenvalues[3] > 1e-3
