@@ -6,6 +6,7 @@ import pytest
 from mdplab.algorithms.actor_critic import collect, nora, nora_finite_class, optimistic_npg
 from mdplab.exact.episodic import stage_values
 from mdplab.instances.episodic import deep_sea_episodic, finite_class
+from mdplab.instances.linear import random_linear_mdp
 from mdplab.models import LinearMDP, OfflineData
 
 SEA = deep_sea_episodic(4, slip=0.1)
@@ -53,6 +54,64 @@ def test_a_run_restated():
             q, last, x, age, switches = critic(), n, np.zeros((H, S, A)), 0, switches + 1
         x, age = x + eta * q, age + 1
     assert switches > 5
+
+
+def test_a_linear_run_restated():
+    """Ridge regression with rewards in the targets; a switch when some determinant has doubled."""
+    rng = np.random.default_rng([489])
+    linear, eta, bonus, ridge, T = random_linear_mdp(4, 2, 3, 3, rng=rng), 0.5, 0.3, 0.5, 30
+    options = {"episodes": T, "eta": eta, "bonus": bonus, "critic": "linear", "ridge": ridge}
+    run = nora(linear, rng=np.random.default_rng([490]), **options)
+    rng, phi, H, S, A = np.random.default_rng([490]), linear.phi, 3, 4, 2
+    cdf, rewards = np.cumsum(linear.kernels(), axis=3), linear.rewards()
+    seen = [([], [], []) for _ in range(H)]
+
+    def gram(h):
+        rows = np.array(seen[h][0]).reshape(-1, 3)
+        return ridge * np.eye(3) + rows.T @ rows, rows
+
+    def critic():
+        v, q = np.zeros(S), np.empty((H, S, A))
+        for h in range(H - 1, -1, -1):
+            matrix, rows = gram(h)
+            w = np.linalg.solve(matrix, rows.T @ (np.array(seen[h][1]) + v[np.array(seen[h][2], dtype=int)]))
+            width = np.sqrt(np.einsum("sai,ij,saj->sa", phi, np.linalg.inv(matrix), phi))
+            q[h] = np.clip(phi @ w + bonus * width, 0, H)
+            v = q[h].max(axis=1)
+        return q
+
+    last, q, x, switches = [ridge**3] * H, critic(), np.zeros((H, S, A)), 0
+    for t in range(T):
+        # 30 updates of an inverse of condition below 100.
+        np.testing.assert_allclose(run["policy"][0, t], softmax(x), rtol=0, atol=1e-11)
+        assert run["switches"][0, t] == switches
+        rng.random()
+        s = 0
+        for h in range(H):
+            a = int((rng.random() >= np.cumsum(softmax(x[h, s]))).sum())
+            to = int((rng.random() >= cdf[h, s, a]).sum())
+            for values, value in zip(seen[h], (phi[s, a], rewards[h, s, a], to), strict=True):
+                values.append(value)
+            s = to
+        now = [np.linalg.det(gram(h)[0]) for h in range(H)]
+        if any(new >= 2 * old for new, old in zip(now, last, strict=True)):
+            q, last, x, switches = critic(), now, np.zeros((H, S, A)), switches + 1
+        x = x + eta * q
+    assert switches > 2
+
+
+def test_the_choice_from_the_confidence_set():
+    problem = finite_class(8, rng=np.random.default_rng([483]))
+    promise = problem.critics[:, 0, 0].max(axis=1)
+    for choice in ("pessimistic", "fitted"):
+        options = {"episodes": 60, "eta": 0.3, "beta": 2.0, "choice": choice, "every_episode": True}
+        run = nora_finite_class(problem, rng=np.random.default_rng([484]), **options)
+        spread = 0.0
+        for excess, chosen in zip(run["excess"][0], run["critic"][0], strict=True):
+            inside, score = excess <= 2.0, promise if choice == "pessimistic" else excess
+            spread = max(spread, np.ptp(score[inside]))
+            assert score[chosen] == score[inside].min()
+        assert spread > 0.05
 
 
 def test_the_class_run_follows_its_confidence_sets():
