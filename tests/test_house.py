@@ -20,7 +20,7 @@ LONG_FILES: dict[str, str] = {
     "mdplab/papers/munos2023.py": "thirteen claims of one paper, likewise",
     "mdplab/papers/sharma2025.py": "nineteen claims and five figures of one paper, likewise",
     "mdplab/papers/pires2025.py": "thirty-four claims and six figures of one paper, likewise",
-    "mdplab/papers/gu2025.py": "nine claims and three figures of one paper, likewise",
+    "mdplab/papers/gu2025.py": "ten claims and three figures of one paper, likewise",
     "mdplab/papers/liu2024.py": "fourteen claims and three figures of one paper, likewise",
     "mdplab/papers/barakat2023.py": "fifteen claims and two figures of one paper, likewise",
     "mdplab/papers/tang2025.py": "fifteen claims and five figures of one paper, likewise",

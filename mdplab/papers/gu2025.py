@@ -360,6 +360,29 @@ def average_suboptimality(p: Params, rng: np.random.Generator) -> Evidence:
     return _average(p, rng)
 
 
+def _at_1500(p: Params, rng: np.random.Generator, episodes: int = 1500) -> Evidence:
+    problem = RobustLinearMDP(simulated_linear_mdp(xi=0.1), TVBall(_on_the_last(0.3)))
+    options = {"rho": problem.sizes(), "tau": 0.1, "episodes": episodes, "fail": FAIL, "seeds": 12}
+    mean = _losses(problem, dr_rpo(problem.linear, beta=0.5, rng=rng, **options)["policy"], 0.1).mean(axis=1)
+    reference = _losses(problem, np.full((1, 1, 3, 5, 16), 1 / 16), 0.1)[0]
+    # Three standard errors of twelve runs.
+    return Evidence(measured=[mean.mean() + 3 * mean.std(ddof=1) / np.sqrt(12)], bound=reference)
+
+
+@claim(
+    "Simulated process, average loss (measured)",
+    r"\frac{1}{1500} \sum_{k \le 1500} \big( V^*_1 - V^{\pi_k}_1 \big) \le V^*_1 - V^{\pi_{ref}}_1 = 0.0075",
+    relation=Bound(),
+    assumptions=(r"$\|\xi\|_1 = 0.1$, $\rho = 0.3$ on factor 4, $\tau = 0.1$, $\beta = 1/2$; mean of twelve runs",),
+    falsifiers={"early": variant(_at_1500, "The first 500 episodes alone.", 500)},
+    words="Exploring costs more than the reference at first; over 1500 episodes learning has paid.",
+    title="Learning beats the reference on average",
+)
+def average_1500(p: Params, rng: np.random.Generator) -> Evidence:
+    """Exact losses of every episode's policy; the specification's 0.012 is met by the reference itself."""
+    return _at_1500(p, rng)
+
+
 def _river(S: int = 4, horizon: int = 8) -> LinearMDP:
     """RiverSwim with one-hot features; every move ends in a fail state, worth 0, with probability .001."""
     calm = riverswim(S)
