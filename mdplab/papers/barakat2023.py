@@ -792,7 +792,7 @@ def figure_frozen_lake(p: Params, rng: np.random.Generator) -> dict[str, np.ndar
         "log": log_utility(mdp.r, shift=0.125, floor=0.02),
         "entropy": entropy_utility(mdp.S, mdp.A, mdp.gamma, floor=1e-3),
     }
-    eta, step = stationary_schedule(T, 10.0)
+    eta, step = stationary_schedule(T, 4.0)
     t = np.unique(np.linspace(0, T - 1, 41).astype(np.int64))
     table = {"t": t.astype(float)}
     for name, utility in utilities.items():
