@@ -13,21 +13,18 @@ PROOFS = sorted((house.ROOT / "proofs_check").rglob("*.py"))
 TESTS = sorted((house.ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((house.ROOT / "benchmarks").rglob("*.py"))
 
-# Files over 400 lines, each with its reason.
-LONG_FILES: dict[str, str] = {
-    "mdplab/papers/mandal2023.py": "twenty claims and six figures of one paper, which R5 keeps in one module",
-    "mdplab/papers/fatkhullin2023.py": "twenty-two claims and three figures of one paper, likewise",
-    "mdplab/papers/munos2023.py": "thirteen claims of one paper, likewise",
-    "mdplab/papers/sharma2025.py": "nineteen claims and five figures of one paper, likewise",
-    "mdplab/papers/pires2025.py": "thirty-four claims and six figures of one paper, likewise",
-    "mdplab/papers/gu2025.py": "ten claims and three figures of one paper, likewise",
-    "mdplab/papers/liu2024.py": "fourteen claims and three figures of one paper, likewise",
-    "mdplab/papers/barakat2023.py": "fifteen claims and two figures of one paper, likewise",
-    "mdplab/papers/tang2025.py": "fifteen claims and five figures of one paper, likewise",
-    "mdplab/papers/tomar2020.py": "eight claims and three figures of one paper, likewise",
-    "mdplab/papers/vieillard2020.py": "nine claims and three figures of one paper, likewise",
-    "mdplab/papers/zhou2025.py": "twenty-two claims of one paper, likewise",
-}
+# A file has at most 400 lines. A paper is one module by R5, however many statements it has: it may also have 50 lines for
+# each claim and figure. Any other exception is named here, with its reason.
+LONG_FILES: dict[str, str] = {}
+LINES, LINES_A_STATEMENT = 400, 50
+
+
+def _most_lines(path) -> int:
+    """How long a file may be."""
+    if path.parent != house.ROOT / "mdplab" / "papers":
+        return LINES
+    source = path.read_text()
+    return max(LINES, LINES_A_STATEMENT * (source.count("\n@claim(") + source.count("\ndef figure_")))
 
 
 def _each(paths, check):
@@ -82,8 +79,11 @@ def test_no_unfinished_notes_and_no_machine_paths():
 
 
 def test_files_are_small():
-    long = {str(p.relative_to(house.ROOT)): len(p.read_text().splitlines()) for p in [*PACKAGE, *PROOFS, *TESTS]}
-    assert {name: size for name, size in long.items() if size > 400 and name not in LONG_FILES} == {}
+    files = [path for path in [*PACKAGE, *PROOFS, *TESTS] if str(path.relative_to(house.ROOT)) not in LONG_FILES]
+    assert {path.name: size for path in files if (size := len(path.read_text().splitlines())) > _most_lines(path)} == {}
+    # A paper of thirteen claims and two figures may have 750 lines, a solver 400.
+    assert _most_lines(house.ROOT / "mdplab" / "papers" / "munos2023.py") == 750
+    assert _most_lines(house.ROOT / "mdplab" / "cli.py") == 400
     assert [path.name for path in PACKAGE if path.name == "utils.py"] == []
 
 
