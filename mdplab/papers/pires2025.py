@@ -680,8 +680,11 @@ def _improved(p: Params, rng: np.random.Generator, pick: str = "best") -> Eviden
             mixed.append(np.choose(index, [rows[t] for rows in fixed]))
         joined = utility_pass(graph, f.utility, np.zeros(1), follow=mixed)[0]
         for t in range(graph.horizon):
-            measured.extend(np.max([v[t][:, 0] for v in each], axis=0))
-            bound.extend(joined[t][:, 0])
+            apart, together = np.max([v[t][:, 0] for v in each], axis=0), joined[t][:, 0]
+            # The node of the stage where least is gained.
+            k = int(np.argmax(apart - together))
+            measured.append(apart[k])
+            bound.append(together[k])
     # Moved by 50, above every loss, so that ratios mean something.
     return Evidence(measured=np.array(measured) + 50, bound=np.array(bound) + 50 + CLOSE)
 
@@ -886,19 +889,19 @@ def cvar_loss(p: Params, rng: np.random.Generator) -> Evidence:
     return _tail_loss(p, rng)
 
 
-def _slopes(p: Params, rng: np.random.Generator, constant: str = "right") -> Evidence:
+def _slopes(
+    p: Params, rng: np.random.Generator, constant: str = "right", taus: tuple[float, ...] = (0.05, 0.2, 0.5, 0.9)
+) -> Evidence:
     measured, bound = [], []
     problems = _problems(p, rng)
-    for tau in (0.05, 0.2, 0.5, 0.9):
-        limit = {"printed": 1.0, "right": max(1.0, 1 / tau - 1), "no_one": 1 / tau - 1, "level": 1 / tau - 1.2}[
-            constant
-        ]
+    for tau in taus:
+        limit = {"printed": 1.0, "right": max(1.0, 1 / tau - 1), "no_one": 1 / tau - 1}[constant]
         for _, laws in problems:
             c = np.sort(np.concatenate([-laws.support, rng.uniform(-9, 9, 40)]))
             value = (laws.masses @ np.minimum(c + laws.support[:, None], 0.0)).max(axis=0) / tau - c
             wide = np.diff(c) > 1e-3
-            measured.extend((np.abs(np.diff(value)) / np.diff(c))[wide])
-            bound.extend(np.full(int(wide.sum()), limit))
+            measured.append((np.abs(np.diff(value)) / np.diff(c))[wide].max())
+            bound.append(limit)
     # Differences of sums of dozens of terms of size 9 / tau, over steps of 1e-3.
     return Evidence(measured=measured, bound=np.array(bound) + 1e-8)
 
@@ -908,6 +911,7 @@ def _slopes(p: Params, rng: np.random.Generator, constant: str = "right") -> Evi
     r"\big| g(c) - g(c') \big| \le |c - c'|, \quad g(c) = -c + \tfrac1\tau \sup_\pi E (c + G^\pi)_-",
     relation=Bound(),
     falsifiers={"half": variant(_slopes, "Slope 1/tau - 1 alone.", "no_one")},
+    controls={"high_levels": variant(_slopes, "Levels of at least 1/2 alone.", "printed", (0.5, 0.7, 0.9))},
     lemmas=("pires2025:objective_slope",),
     words="The printed objective in the initial stock is 1-Lipschitz.",
     title="Slope of the objective, as printed",
@@ -1074,6 +1078,7 @@ def _edited(p: Params, rng: np.random.Generator, late: int = 1) -> Evidence:
     r"C_{k+1} = \gamma^{-k} \big( C_0 + \textstyle\sum_{i \le k} \gamma^i R_{i+1} \big)",
     relation=Identity(),
     falsifiers={"earlier": variant(_edited, "gamma to the power 1 - k.", -1)},
+    controls={"corrected": variant(_edited, "gamma to the power -(k + 1).", 1)},
     lemmas=("pires2025:stock_editing",),
     words="The printed formula for editing a stock.",
     title="Stock editing, as printed",
@@ -1103,11 +1108,13 @@ def editing(p: Params, rng: np.random.Generator) -> Evidence:
 SCALED = (*LINEAR, "quadratic", "step", "step_at", "exponential", "tanh")
 
 
-def _indifferent(p: Params, rng: np.random.Generator, rule: str = "exists") -> Evidence:
+def _indifferent(
+    p: Params, rng: np.random.Generator, rule: str = "exists", names: tuple[str, ...] = SCALED
+) -> Evidence:
     left, right = [], []
     x = np.arange(-60, 61) / 20
     masses = np.concatenate([np.eye(x.size), rng.dirichlet(np.full(x.size, 0.1), 200)])
-    for gamma, name in product((0.5, 0.7, 0.9), SCALED):
+    for gamma, name in product((0.5, 0.7, 0.9), names):
         f = functional(name)
         alpha = f.scaling(gamma)
         left.append(float(rule == "always" or (alpha is not None and (rule == "exists" or alpha < 1))))
@@ -1124,6 +1131,11 @@ def _indifferent(p: Params, rng: np.random.Generator, rule: str = "exists") -> E
     r"\ \alpha < 1 \text{ if } \gamma < 1",
     relation=Identity(),
     falsifiers={"always": variant(_indifferent, "Every utility is.", "always")},
+    controls={
+        "without_step": variant(
+            _indifferent, "All utilities but 1{x > 0}.", "printed", tuple(name for name in SCALED if name != "step")
+        )
+    },
     lemmas=("pires2025:step_scales",),
     words="The printed condition excludes 1{x > 0}, which is indifferent all the same.",
     title="Indifference to the discount, as printed",
