@@ -36,10 +36,11 @@ from mdplab.models import MDP, LinearMDP, OfflineData, RobustLinearMDP, RobustMD
 
 @dataclass(frozen=True)
 class Params:
-    """Sizes: `rows` random problems, `runs` of learners a replicate; trajectories 1600 times 2 to the `doublings`."""
+    """Sizes: `rows` random problems, `runs` of learners a replicate; trajectories `first` 2 to the `doublings`."""
 
     rows: int
     runs: int
+    first: int
     doublings: int
     seeds: int
 
@@ -320,18 +321,18 @@ def guarantee(p: Params, rng: np.random.Generator) -> Evidence:
     return _guarantee(p, rng)
 
 
-def _shrinks(p: Params, rng: np.random.Generator, aware: bool, most: float = np.inf) -> Evidence:
-    return Evidence(**_errors(p, rng, _covered(rng), aware, most))
+def _shrinks(p: Params, rng: np.random.Generator, aware: bool, stops: bool = False) -> Evidence:
+    return Evidence(**_errors(p, rng, _covered(rng), aware, stops))
 
 
-def _errors(p: Params, rng: np.random.Generator, linear: LinearMDP, aware: bool, most: float = np.inf) -> dict:
+def _errors(p: Params, rng: np.random.Generator, linear: LinearMDP, aware: bool, stops: bool = False) -> dict:
     best = linear_backward_induction(RobustLinearMDP(linear, TVBall(0.2))).value[0] @ linear.start
-    n = 1600 * 2 ** np.arange(p.doublings + 1)
+    n = p.first * 2 ** np.arange(p.doublings + 1)
     error = np.empty((p.seeds, n.size))
     for row in error:
         data = uniform_data(linear, int(n[-1]), rng=rng)
         for k, size in enumerate(n):
-            used = int(min(size, most))
+            used = int(min(size, 2 * p.first)) if stops else int(size)
             few = OfflineData(data.states[:used], data.actions[:used], linear.S, linear.A)
             row[k] = best - _learn(linear, few, 0.2, 1.0, aware).value[0] @ linear.start
     return {"n": n.astype(float), "error": error}
@@ -343,7 +344,7 @@ def _rate(aware: bool, name: str) -> Callable:
         r"V^*_1 - \hat V_1 = O(K^{-1/2})",
         relation=Rate(exponent=0.5, margin=0.05),
         assumptions=(r"$\kappa > 0$: uniform data cover all features", r"$\rho = 0.2$, $\beta = 1$"),
-        falsifiers={"stops": variant(_shrinks, "Never more than 3200 trajectories.", aware, 3200)},
+        falsifiers={"stops": variant(_shrinks, "Never more than twice the first number of trajectories.", aware, True)},
         words="What pessimism costs falls like one over the root of the number of trajectories.",
         title=f"Rate in the trajectories, {name}",
     )
@@ -361,8 +362,8 @@ def rate_aware(p: Params, rng: np.random.Generator) -> Evidence:
     return _shrinks(p, rng, True)
 
 
-def _simulated_rate(p: Params, rng: np.random.Generator, most: float = np.inf) -> Evidence:
-    return Evidence(**_errors(p, rng, _drawn(rng), False, most))
+def _simulated_rate(p: Params, rng: np.random.Generator, stops: bool = False) -> Evidence:
+    return Evidence(**_errors(p, rng, _drawn(rng), False, stops))
 
 
 @claim(
@@ -370,7 +371,7 @@ def _simulated_rate(p: Params, rng: np.random.Generator, most: float = np.inf) -
     r"V^*_1 - \hat V_1 = O(K^{-1/2})",
     relation=Rate(exponent=0.5, margin=0.12),
     assumptions=(r"outside the corollary: $\kappa = 0$", r"$\rho = 0.2$, $\beta = 1$"),
-    falsifiers={"stops": variant(_simulated_rate, "Never more than 3200 trajectories.", 3200)},
+    falsifiers={"stops": variant(_simulated_rate, "Never more than twice the first number of trajectories.", True)},
     words="On the published simulation the same rate is seen, although no theorem says so.",
     title="Rate on the published simulation",
 )

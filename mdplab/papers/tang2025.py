@@ -61,10 +61,11 @@ RISES = (0.2, 0.4, 0.6, 0.8, 1.0)
 
 @dataclass(frozen=True)
 class Params:
-    """Sizes: `rows` random problems, `runs` of learners a replicate; trajectories 1600 times 2 to the `doublings`."""
+    """Sizes: `rows` random problems, `runs` of learners a replicate; trajectories `first` 2 to the `doublings`."""
 
     rows: int
     runs: int
+    first: int
     doublings: int
     seeds: int
 
@@ -357,8 +358,9 @@ def _errors(linear: LinearMDP, kind: str, n: np.ndarray, beta: float, most: floa
     return out
 
 
-def _shrinks(p: Params, rng: np.random.Generator, kind: str, most: float = np.inf) -> Evidence:
-    linear, n = _covered(rng), 1600 * 2 ** np.arange(p.doublings + 1)
+def _shrinks(p: Params, rng: np.random.Generator, kind: str, stops: bool = False) -> Evidence:
+    most = 2 * p.first if stops else np.inf
+    linear, n = _covered(rng), p.first * 2 ** np.arange(p.doublings + 1)
     return Evidence(n=n.astype(float), error=[_errors(linear, kind, n, 1.0, most, rng) for _ in range(p.seeds)])
 
 
@@ -368,7 +370,7 @@ def _rate(kind: str, name: str) -> Callable:
         r"V^*_1 - \hat V_1 = O(K^{-1/2})",
         relation=Rate(exponent=0.5, margin=0.05),
         assumptions=(r"$\kappa > 0$: uniform data cover all features", r"$\lambda = 1$, $\beta = 1$"),
-        falsifiers={"stops": variant(_shrinks, "Never more than 3200 trajectories.", kind, 3200)},
+        falsifiers={"stops": variant(_shrinks, "Never more than twice the first number of trajectories.", kind, True)},
         words="What pessimism costs falls like one over the root of the number of trajectories.",
         title=f"Rate in the trajectories, {name}",
     )

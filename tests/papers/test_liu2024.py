@@ -43,7 +43,7 @@ def test_the_published_process_turns_at_the_stated_radius():
 
 
 def test_policies_of_the_figure_cross_where_said():
-    table = liu2024.figure_curves(liu2024.Params(1, 1, 4, 1), np.random.default_rng(0))
+    table = liu2024.figure_curves(liu2024.Params(1, 1, 400, 4, 1), np.random.default_rng(0))
     np.testing.assert_allclose(table["rho_0"], 1.624875 - table["q"], rtol=0, atol=6e-7)  # six printed decimals
     np.testing.assert_allclose(table["rho_45"], 1.324775 - 0.2 * table["q"], rtol=0, atol=6e-7)  # likewise
     assert np.array_equal(table["rho_30"], table["rho_0"])
