@@ -13,7 +13,7 @@ PROOFS = sorted((house.ROOT / "proofs_check").rglob("*.py"))
 TESTS = sorted((house.ROOT / "tests").rglob("*.py"))
 BENCHMARKS = sorted((house.ROOT / "benchmarks").rglob("*.py"))
 
-# A file has at most 400 lines. A paper is one module by R5, however many statements it has: it may also have 50 lines for
+# A file has at most 400 lines. A paper is one module by R5, however many statements it has: it may have 50 lines for
 # each claim and figure. Any other exception is named here, with its reason.
 LONG_FILES: dict[str, str] = {}
 LINES, LINES_A_STATEMENT = 400, 50

@@ -167,6 +167,8 @@ def _plan(
     if failure:
         return plan(None, None, False, f"no plan: {failure}")
     arrays = [outcome.arrays for outcome in pilot if outcome.arrays is not None]
+    if not pilot:
+        return plan(None, None, False, "no plan: sources changed while the pilot ran, which left nothing")
     if not arrays:
         return plan(None, None, False, f"no plan: the pilot is outside the hypotheses ({pilot[0].skipped})")
     if relation.deterministic:

@@ -45,6 +45,12 @@ def test_a_pilot_is_the_first_main_replicates_and_a_run_reuses_it(toy, plans, tm
     assert run["toy2000:rate"].provenance["power"] == afresh["toy2000:rate"].provenance["power"]
 
 
+def test_a_pilot_that_leaves_nothing_is_no_plan(toy, monkeypatch):
+    """What an edit of the sources does while the pilot runs: the keys are others afterwards."""
+    monkeypatch.setattr("mdplab.claims.planning._run_pilots", lambda *arguments: {})
+    assert by_id(plan_claims(["toy2000:rate"]))["rate"].statement.startswith("no plan: sources changed")
+
+
 def test_planning_registers_before_it_draws(toy, plans):
     changed = (toy / "toy2000.toml").read_text().replace("quick = 12, full = 12", "quick = 13, full = 12")
     (toy / "toy2000.toml").write_text(changed)
