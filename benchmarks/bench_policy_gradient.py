@@ -143,7 +143,8 @@ def measure(name: str, num_iters: int, num_numpy: int, python: str, out: Callabl
         row["ratio_on_the_clock"] = row["steps_per_second"] / row["jax_steps_per_second"]
         text = (
             f"JAX {found['version']} {row['jax_steps_per_cpu_second'] / 1e6:.2f} (compiled in {row['jax_compile']:.1f}"
-            f" s): {row['ratio_to_jax']:.1f} times, on the clock {row['ratio_on_the_clock']:.1f} (target: {TARGET_RATIO:g})"
+            f" s): {row['ratio_to_jax']:.1f} times, on the clock {row['ratio_on_the_clock']:.1f}"
+            f" (target: {TARGET_RATIO:g})"
         )
     out(
         f"{name:12s} H={H:3d}: {row['steps_per_cpu_second'] / 1e6:6.1f} million steps a processor second (compiled in "
