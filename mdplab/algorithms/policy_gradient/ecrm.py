@@ -13,9 +13,9 @@ distributions (mu1 (S,), mu2 (S, E)) of the two kinds of states:
 N = S + S E states, D unnormalised occupancies, b the barrier. In the last, Q holds the entropy cost of later steps,
 + tau log p, and may carry an error.
 
-Source: Yu and Ying 2023, "Risk-averse reinforcement learning via dynamic time-consistent risk measures" and "On the
-global convergence of risk-averse policy gradient methods with expected conditional risk measures" (arXiv:2301.10932,
-abstracts read); steps of Agarwal, Kakade, Lee, Mahajan 2021 and Cen, Cheng, Chen, Wei, Chi 2022, carried over.
+Source: Yu and Ying 2023, "On the global convergence of risk-averse policy gradient methods with expected conditional
+risk measures", arXiv:2301.10932 (abstracts read); steps of Agarwal, Kakade, Lee, Mahajan 2021 and Cen, Cheng, Chen,
+Wei, Chi 2022, carried over.
 """
 
 from dataclasses import dataclass
