@@ -490,7 +490,7 @@ _ASSUMED = (
     assumptions=_ASSUMED,
     falsifiers={
         "no_correction": variant(_tracking, "Momentum alone.", 0, correction=0.0),
-        "weight_turned_round": variant(_tracking, "1 / w in place of w.", 0, turn=-1.0),
+        "correction_twice": variant(_tracking, "u_t and v_t counted twice.", 0, correction=2.0),
         "momentum_two_thirds": variant(_tracking, "The other theorem's momentum.", 0, 2 / 3),
     },
     words="The tracked occupancy follows that of a moving policy at the rate of a fixed one, n^(-1/2).",
@@ -818,4 +818,4 @@ def draw_frozen_lake(ax, table) -> None:
     ax.axhline(1.0, color="black", linestyle="--", label="exact optimum (convex program)")
     ax.axhline(0.0, color="#888888", linewidth=0.8)
     ax.set_ylim(-0.08, 1.12)
-    ax.legend(loc="upper left", bbox_to_anchor=(0.0, 0.93))
+    ax.legend(loc="lower right")
