@@ -8,8 +8,8 @@ over the gap, and logits move by about 1 / c a step: the gap falls geometrically
 finite cap ends this: from the step on at which it binds, the method is a constant step.
 
 Source: Li et al. 2024, "Enhancing policy gradient with the Polyak step-size adaption", arXiv:2404.07525 (abstract and a
-restatement read). There V and its gradient are GPOMDP estimates and V* is guessed by a twin model; the rules of the twins here are
-from memory.
+restatement read). There V and its gradient are GPOMDP estimates and V* is guessed by a twin model; the rule of the
+twins here is from memory.
 """
 
 from collections.abc import Callable
