@@ -809,10 +809,8 @@ def figure_frozen_lake(p: Params, rng: np.random.Generator) -> dict[str, np.ndar
 
 def draw_frozen_lake(ax, table) -> None:
     """Median and 10-90 % band of each utility; the optimum of its convex program is 1."""
-    from mdplab.report.figures import PALETTE
-
     labels = {"linear": "expected return", "log": "log of the return", "entropy": "entropy of the states"}
-    for color, (name, label) in zip(PALETTE, labels.items()):
+    for color, (name, label) in zip(("#0072B2", "#D55E00", "#009E73"), labels.items()):
         ax.plot(table["t"], table[name], color=color, label=label)
         ax.fill_between(table["t"], table[f"{name}_lo"], table[f"{name}_hi"], color=color, alpha=0.2, linewidth=0)
     ax.axhline(1.0, color="black", linestyle="--", label="exact optimum (convex program)")

@@ -93,9 +93,8 @@ def test_a_run_is_the_printed_recursion():
             lam = eta[t] * tau + (1 - eta[t]) * (lam + tau * (1 - w))
             d = eta[t] * g + (1 - eta[t]) * (d + v)
             r, r_old = utility.gradient(lam), r
-        # Sixty steps of rounding, amplified by slopes of at most 1 / 0.05.
-        np.testing.assert_allclose(run["theta"][0, t], theta, rtol=0, atol=1e-11)
-        np.testing.assert_allclose(run["occupancy"][0, t], lam, rtol=0, atol=1e-11)
-        np.testing.assert_allclose(run["d"][0, t], d, rtol=0, atol=1e-10)
+        for name, mine in (("theta", theta), ("occupancy", lam), ("d", d)):
+            # Sixty steps of rounding, amplified by slopes of at most 1 / 0.05.
+            np.testing.assert_allclose(run[name][0, t], mine, rtol=0, atol=1e-10)
         assert abs(run["log_weight"][0, t] - top) < 1e-11
         previous, theta = theta, theta + step[t] * d / np.linalg.norm(d)
