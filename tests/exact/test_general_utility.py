@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from mdplab.exact.general_utility import duality_gap, maximal_utility, softmax_occupancy, utility_gradient
+from mdplab.exact.general_utility import _clarabel, duality_gap, maximal_utility, softmax_occupancy, utility_gradient
 from mdplab.exact.policy_gradient import softmax_gradient
 from mdplab.instances.toytext import frozen_lake
-from mdplab.models import MDP, SolverFailure
+from mdplab.models import MDP, SolverFailure, occupancy
 from mdplab.models.utility import (
     entropy_utility,
     imitation_utility,
@@ -74,6 +74,20 @@ def test_no_policy_exceeds_the_certified_bound_and_one_comes_near(floor):
         assert values.max() <= found.extras["upper"]
         # The best of twenty thousand random policies in six dimensions.
         assert values.max() >= found.value[0] - 0.01
+
+
+def test_the_program_knows_the_tangent_below_the_floor():
+    rng = np.random.default_rng([92, 7])
+    mdp = _model(rng)
+    expert = softmax_occupancy(mdp, 2 * rng.standard_normal((3, 2)))
+    gaps = []
+    for floor in (0.0, 0.6):
+        found, _ = _clarabel(mdp, imitation_utility(mdp.r, expert, weight=0.3, floor=floor))
+        policy = found / found.sum(axis=1, keepdims=True)
+        lam = occupancy(mdp.P, mdp.mu, 0.7, policy)
+        gaps.append(duality_gap(mdp, imitation_utility(mdp.r, expert, weight=0.3, floor=0.6), lam)[1])
+    # Interior points leave five digits; the optimum of the function without the tangent is another policy.
+    assert gaps[1] < 1e-4 and gaps[0] > 1e-2
 
 
 def test_gap_bounds_the_loss_of_any_policy():

@@ -96,6 +96,17 @@ def test_one_hot_regression_is_a_table_of_counts():
     assert np.abs(lam).max() > 5 * 1.7 / np.sqrt(K / 6)
 
 
+def test_the_average_is_that_of_the_iterates():
+    phi = np.eye(6).reshape(3, 2, 6)
+    run = regress_occupancy(
+        MODEL, np.zeros((3, 2)), phi, horizon=10, checkpoints=np.arange(1, 40), rng=np.random.default_rng(6)
+    )
+    means = np.cumsum(run["last"], axis=0) / np.arange(1, 40)[:, None]
+    # Forty running updates of numbers below 4.
+    np.testing.assert_allclose(run["mean"], means, rtol=0, atol=1e-14)
+    assert run["last"].max() > 0.1
+
+
 def test_regression_converges_to_the_nearest_table_in_the_span():
     theta, law = RNG.standard_normal((3, 2)), np.array([0.5, 0.3, 0.2])
     phi = np.ones((3, 2, 1))
