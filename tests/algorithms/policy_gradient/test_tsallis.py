@@ -77,6 +77,14 @@ def test_a_rare_best_action_and_a_wide_spread(q):
         assert pi[0, 1] == 1
 
 
+def test_below_1_a_reference_without_the_best_action():
+    """q = 1/2 puts nearly all mass on an action of weight 1e-40 that is far ahead."""
+    mu, tau = np.array([[1e-40, 1.0 - 1e-40]]), 0.5
+    pi, _ = tsallis_greedy(np.array([[100.0, 0.0]]), mu, tau=tau, q=0.5)
+    # From the best, y = (0, -200): g = (G, G + 200), mu_1 / G^2 + mu_2 / (G + 200)^2 = 1, and G is about 1e-20.
+    np.testing.assert_allclose(pi[0, 1], 1 / 200**2, rtol=1e-12)
+
+
 def test_at_index_1_it_is_md_vi():
     mdp = garnet(5, 3, 2, gamma=0.8, rng=np.random.default_rng([607, 4]))
     ours = tsallis_vi(mdp, tau=0.5, q=1.0, num_iters=60)
