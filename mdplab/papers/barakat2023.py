@@ -697,10 +697,10 @@ def _spanning(lam, rng):
 def _regression(p, rng, features=_spanning, column="mean"):
     mdp = _model(rng)
     theta = rng.standard_normal(mdp.r.shape)
-    lam = softmax_occupancy(mdp, theta, horizon=HORIZON)
+    lam = softmax_occupancy(mdp, theta, horizon=STEPS)
     phi, n = features(lam, rng), 2 ** np.arange(p.regression - 4, p.regression + 1)
     runs = [
-        regress_occupancy(mdp, theta, phi, horizon=HORIZON, checkpoints=n, rng=stream)[column]
+        regress_occupancy(mdp, theta, phi, horizon=STEPS, checkpoints=n, rng=stream)[column]
         for stream in rng.spawn(4 * p.seeds)
     ]
     error = np.sqrt(
@@ -724,7 +724,7 @@ def _regression(p, rng, features=_spanning, column="mean"):
     title="Occupancy regression converges",
 )
 def regression_rate(p: Params, rng: np.random.Generator) -> Evidence:
-    """Two orthonormal features that span the occupancy of a random policy."""
+    """Two orthonormal features that span the occupancy of a random policy over three steps."""
     return _regression(p, rng)
 
 
