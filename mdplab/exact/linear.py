@@ -13,6 +13,8 @@ from mdplab.models import Certificate, LinearMDP, RobustLinearMDP, Solution, Sol
 
 # Relative to the range of the values: what a root finder and a factor's membership in its set may be off by.
 _INNER = 4e-12
+# Least weight of an action in a softmax, before division.
+_LEAST = 1e-290
 
 
 def linear_backward_induction(
@@ -173,7 +175,9 @@ class _Stages:
             # A relative entropy known up to rounding is brought below its radius by that share of the way back.
             radius = self.set.radius[self.set.radius > 0]
             doubt = float(np.minimum(8 * n * UNIT * np.sqrt(2 / radius), np.sqrt(2 * radius)).max(initial=0.0))
-        return 2 * n * UNIT * (size + 4 * temperature) + (_INNER + doubt) * float(np.ptp(v))
+        # In balls that share multiplies values, not their range: nearly equal values are the case that tells.
+        spread = float(np.ptp(v))
+        return 2 * n * UNIT * (size + 4 * temperature) + _INNER * spread + doubt * max(spread, float(np.abs(v).max()))
 
 
 def _solve(
@@ -212,8 +216,11 @@ def _solve(
             chosen[h] = q.argmax(axis=1)
             value[h] = q.max(axis=1)
         else:
-            best = np.where(ref[h] > 0, q, -np.inf).max(axis=1, keepdims=True)
-            weights = ref[h] * np.exp((q - best) / tau)
+            allowed = np.where(ref[h] > 0, q, -np.inf)
+            best = allowed.max(axis=1, keepdims=True)
+            weights = ref[h] * np.exp((allowed - best) / tau)
+            # Subnormal weights have few digits, and the referee takes logarithms; they add nothing to the total.
+            weights[weights < _LEAST] = 0.0
             total = weights.sum(axis=1, keepdims=True)
             chosen[h], value[h] = weights / total, (best + tau * np.log(total))[:, 0]
         # Logarithms of the regularised backup are of ratios of probabilities, at least that of the smallest float.
@@ -221,7 +228,7 @@ def _solve(
         width[h] = width[h + 1] * (1 + 8 * UNIT) + 4 * (stages.error(value[h + 1]) + extra)
     lo, hi = value - width[:, None], value + width[:, None]
     gap = float(np.nextafter((hi - lo).max(), np.inf))
-    if gap > tol:
+    if not gap <= tol:
         raise SolverFailure(f"{name}: a gap of {gap:.2g} is the least that can be certified here; tol={tol:g}")
     data: dict[str, Any] = {"lo": lo, "hi": hi}
     extras: dict[str, Any] = {"q": every}

@@ -34,10 +34,15 @@ def factor_values(kind, M, v, order, size, least, top, out_w):
                 total += M[i, j] * (v[j] if kind == NOMINAL else min(v[j], least + size[i]))
             out_w[i] = total
         elif kind == SOFT_KL:
-            total = 0.0
+            # From the least value that the row sees, so that small temperatures do not underflow.
+            total, low = 0.0, np.inf
             for j in range(S):
-                total += M[i, j] * np.exp(-v[j] / size[i])
-            out_w[i] = -size[i] * np.log(max(total, np.exp(-top / size[i])))
+                if M[i, j] != 0.0:
+                    low = min(low, v[j])
+            for j in range(S):
+                if M[i, j] != 0.0:
+                    total += M[i, j] * np.exp((low - v[j]) / size[i])
+            out_w[i] = min(low - size[i] * np.log(total), top) if total > 0.0 else top
         elif kind == TV:
             out_w[i] = _tv_value(M[i], v, order, size[i], least)
         else:

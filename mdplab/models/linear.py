@@ -277,6 +277,8 @@ class OfflineData:
             if bad is not None:
                 raise ValueError(f"{_at(name, bad)} is {array[bad]}; expected 0..{size - 1}")
             object.__setattr__(self, name, frozen_array(array, np.int64))
+        if 0 in self.actions.shape:
+            raise ValueError(f"actions has shape {self.actions.shape}; expected at least one trajectory and decision")
         if self.states.shape != (len(self.actions), self.actions.shape[1] + 1):
             raise ValueError(
                 f"states has shape {self.states.shape} and actions {self.actions.shape}; expected (N, H + 1) and (N, H)"

@@ -20,6 +20,7 @@ from mdplab.models import (
     KLBall,
     L1Ball,
     L2Ball,
+    LinearMDP,
     RobustLinearMDP,
     RobustMDP,
     SoftChi2,
@@ -201,3 +202,29 @@ def test_an_action_off_the_reference_is_not_taken():
     answer = linear_backward_induction(linear, tau=0.1, reference=[0.5, 0.5, 0.0])
     assert np.all(answer.policy[:, :, 2] == 0)
     assert check(linear, answer, level="exact").ok
+
+
+@pytest.mark.parametrize("one", [KLBall, BurgBall], ids=lambda one: one.__name__)
+def test_nearly_equal_values_and_a_small_ball_are_certified_for_floats(one):
+    """Values 2.1 that differ by a thousandth: what the referee's balls lose is of the size of the values."""
+    rng = np.random.default_rng([14])
+    for _ in range(40):
+        drawn = random_linear_mdp(4, 2, 3, 3, rng=rng)
+        linear = LinearMDP(drawn.phi, drawn.mu, np.full(3, 0.7), 3)
+        problem = RobustLinearMDP(linear, one(rng.uniform(1e-7, 5e-7)))
+        paid = linear_policy_evaluation(problem, rng.dirichlet(np.ones(2), (3, 4)), tau=1e-3)
+        report = check(problem, paid)
+        assert report.ok, report.reason
+
+
+def test_small_temperatures_neither_overflow_nor_leave_subnormal_weights():
+    """exp(1000 q) is beyond floats for an action off the reference that is better by one, and below by as much."""
+    rewards = np.array([[0.0, 0.735, 1.0]] * 2)
+    linear = one_hot(MDP(np.full((2, 3, 2), 0.5), rewards, 1.0, horizon=2))
+    for reference in ([0.5, 0.5, 0.0], [0.5, 0.0, 0.5], [0.2, 0.4, 0.4]):
+        answer = linear_backward_induction(linear, tau=1e-3, reference=reference)
+        best = rewards[0][np.array(reference) > 0].max()
+        share = reference[rewards[0].tolist().index(best)]
+        # The other actions weigh exp(-265) or less.
+        assert answer.value[0] == pytest.approx(2 * (best + 1e-3 * np.log(share)), rel=1e-14)
+        assert check(linear, answer).ok

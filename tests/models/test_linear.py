@@ -96,6 +96,11 @@ def test_stages_that_differ_have_no_tabular_form():
         ([[0, 5, 1]], [[0, 0]], r"states\[0, 1\] is 5; expected 0..1"),
         ([[0, 1, 1]], [[0, -1]], r"actions\[0, 1\] is -1; expected 0..0"),
         ([[0, 1]], [[0, 0]], r"states has shape \(1, 2\) and actions \(1, 2\)"),
+        (
+            np.zeros((0, 3), dtype=int),
+            np.zeros((0, 2), dtype=int),
+            r"actions has shape \(0, 2\); expected at least one",
+        ),
         ([[0.0, 1.0]], [[0]], r"states has shape \(1, 2\) and dtype float64"),
     ],
 )

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from mdplab.algorithms.linear.online import NORMS, check_learner, sized
+from mdplab.algorithms.linear.online import NORMS, check_learner, check_simplex, sized
 from mdplab.kernels.linear import NOMINAL, SOFT_CHI2, SOFT_KL, SOFT_TV, TV, stage_pass, width
 from mdplab.models import OfflineData
 
@@ -272,6 +272,8 @@ def _pass(
     dual: str,
 ) -> OfflineEstimate:
     phi, rewards = checked_problem(phi, rewards, data)
+    if kind != NOMINAL:
+        check_simplex(phi)
     H, (S, A, d) = data.horizon, phi.shape
     check_learner(beta, ridge, norm, fail, S)
     for name, value, allowed in (("clip", clip, ("both", "above")), ("least", least, ("states", "data"))):
@@ -281,10 +283,12 @@ def _pass(
         size = sized("rho", size, H, d, most=1.0)
     else:
         size = sized("temperature", size, H, d, positive=True) if kind != NOMINAL else np.zeros((H, d))
-    if least == "data" and fail is not None and data.unvisited()[fail]:
+    # After the last stage all is known to be worth 0.
+    blind = [] if fail is None else [h for h in range(H - 1) if not (data.states[:, h + 1] == fail).any()]
+    if least == "data" and blind:
         warnings.warn(
-            f"the data never enter the fail state {fail}: the least value over the data is too high, and the estimate "
-            "less robust than asked for; least='states' takes it over all states",
+            f"the data never enter the fail state {fail} from stages {blind}: the least value over the data "
+            "is too high, and the estimate less robust than asked for; least='states' takes it over all states",
             stacklevel=3,
         )
     inverse, counts = statistics(phi, data, ridge)

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mdplab.kernels.linear import L1, L2, MAHALANOBIS, NOMINAL, TV, online_run
-from mdplab.models import LinearMDP, Trace
+from mdplab.models import LinearMDP, RobustLinearMDP, Trace, TVBall
 
 NORMS = {"l1": L1, "l2": L2, "mahalanobis": MAHALANOBIS}
 
@@ -184,13 +184,29 @@ def sized(name: str, values: Any, H: int, d: int, *, most: float = np.inf, posit
     array = np.asarray(values, dtype=np.float64)
     if array.shape not in ((), (H,), (H, d)):
         raise ValueError(f"{name} has shape {array.shape}; expected a number, ({H},) or ({H}, {d})")
-    bad = ~((array > 0 if positive else array >= 0) & (array <= most))
+    bad = ~((array > 0 if positive else array >= 0) & (array <= most) & np.isfinite(array))
     if bad.any():
         at = [int(i) for i in np.argwhere(bad)[0]]
         where = f"{name}{at}" if at else name
-        bounds = "above 0" if positive else f"in [0, {most:g}]"
-        raise ValueError(f"{where} is {array[tuple(at)]:g}; expected a number {bounds}")
+        bounds = "a finite number above 0" if positive else f"a number in [0, {most:g}]"
+        raise ValueError(f"{where} is {array[tuple(at)]:g}; expected {bounds}")
     return np.ascontiguousarray(np.broadcast_to(array[:, None] if array.ndim == 1 else array, (H, d)))
+
+
+def check_simplex(phi: np.ndarray) -> None:
+    """ValueError on features (S, A, d) that are negative or sum to more than 1: factors' worst cases do not add up.
+
+    Less than 1 is left to features that fade out, as those of the put option do at the end of their grid.
+    """
+    bad = np.argwhere(phi < 0)
+    if len(bad):
+        at = [int(i) for i in bad[0]]
+        raise ValueError(f"phi{at} is {phi[tuple(at)]:g}; robust learners need features of at least 0")
+    sums = phi.sum(axis=2)
+    bad = np.argwhere(sums > 1 + 1e-8)
+    if len(bad):
+        at = [int(i) for i in bad[0]]
+        raise ValueError(f"phi{at} sums to {sums[tuple(at)]:.12g}; robust learners need at most 1")
 
 
 def check_learner(beta: float, ridge: float, norm: str, fail: int | None, S: int) -> None:
@@ -229,6 +245,8 @@ def _run(
     if linear.start is None:
         raise ValueError("linear has no start; episodes need a first state or its distribution")
     size = sized("rho", rho, H, d, most=1.0)
+    if kind == TV:
+        RobustLinearMDP(linear, TVBall(size))
     ref = np.full((H, S, A), 1 / A)
     if reference is not None:
         shape = np.shape(reference)

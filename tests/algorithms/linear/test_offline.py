@@ -101,12 +101,49 @@ def test_a_fail_state_that_the_data_never_enter_is_warned_of():
     data = OfflineData([[0, 1, 2, 4]] * 20, [[3, 3, 3]] * 20, 5, 16)
     arguments = (linear.phi, linear.rewards(), data)
     options = {"divergence": "tv", "temperature": 0.5, "beta": 0.0, "fail": FAIL}
-    with pytest.warns(UserWarning, match="never enter the fail state 3: the least value over the data is too high"):
+    with pytest.warns(
+        UserWarning,
+        match=r"never enter the fail state 3 from stages \[0, 1\]: the least value over the data is too high",
+    ):
         blind = r2pvi(*arguments, least="data", **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         careful = r2pvi(*arguments, least="states", **options)
     assert blind.value[0, 0] > careful.value[0, 0]
+    late = OfflineData([[0, 1, 2, FAIL]] * 20, [[3, 3, 3]] * 20, 5, 16)
+    with pytest.warns(UserWarning, match=r"from stages \[0, 1\]"):
+        r2pvi(*arguments[:2], late, least="data", **options)
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ([1.3, -0.3, 0, 0], r"phi\[0, 2, 1\] is -0.3; robust learners need features of at least 0"),
+        ([0.6, 0.6, 0, 0], r"phi\[0, 2\] sums to 1.2; robust learners need at most 1"),
+    ],
+)
+def test_features_off_the_simplex_are_refused_by_the_robust_learners_alone(feature, message):
+    linear = simulated_linear_mdp()
+    phi = np.array(linear.phi)
+    phi[0, 2] = feature
+    given = (phi, linear.rewards(), OfflineData([[0, 1, 2, 4]] * 20, [[3, 3, 3]] * 20, 5, 16))
+    for learn in (drpvi, va_drpvi):
+        with pytest.raises(ValueError, match=message):
+            learn(*given, rho=0.1, beta=0.0)
+    with pytest.raises(ValueError, match=message):
+        r2pvi(*given, divergence="kl", temperature=1.0, beta=0.0)
+    assert np.isfinite(pevi(*given, beta=0.0).value).all()
+
+
+def test_small_temperatures_of_kl_take_the_least_value_that_the_data_see():
+    """Two of three go to the good state, one to the bad: the least of 1 and 2, within temperature log 3."""
+    data = OfflineData([[0, 1, 1], [0, 1, 1], [0, 2, 2]], [[0, 0]] * 3, 3, 1)
+    rewards = np.array([[[0.0], [0.0], [0.0]], [[0.0], [1.0], [0.5]]])
+    for temperature in (1e-2, 1e-4, 1e-300):
+        options = {"temperature": temperature, "beta": 0.0, "ridge": 1e-9}
+        out = r2pvi(np.eye(3)[:, None, :], rewards, data, divergence="kl", **options)
+        # The ridge moves the estimate by 1e-9 / 3 of the temperature.
+        assert out.value[0, 0] == pytest.approx(0.5 + temperature * np.log(3), abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +152,8 @@ def test_a_fail_state_that_the_data_never_enter_is_warned_of():
         ({"ridge": 0.0}, "ridge is 0; expected a finite number above 0"),
         ({"beta": -1.0}, "beta is -1"),
         ({"norm": "l3"}, "norm is 'l3'"),
-        ({"temperature": 0.0}, "temperature is 0; expected a number above 0"),
+        ({"temperature": 0.0}, "temperature is 0; expected a finite number above 0"),
+        ({"temperature": np.inf}, "temperature is inf; expected a finite number above 0"),
         ({"temperature": [1.0, -1.0, 1.0]}, r"temperature\[1\] is -1"),
         ({"divergence": "renyi"}, "divergence is 'renyi'"),
         ({"fail": 9}, "fail is 9; expected a state in 0..4"),

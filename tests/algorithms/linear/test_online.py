@@ -6,7 +6,7 @@ import pytest
 from mdplab.algorithms.linear import dr_lsvi_ucb, dr_rpo, lsvi_ucb
 from mdplab.exact import linear_backward_induction, linear_policy_evaluation
 from mdplab.instances.linear import FAIL, one_hot, random_linear_mdp, simulated_linear_mdp
-from mdplab.models import MDP, RobustLinearMDP, TVBall
+from mdplab.models import MDP, LinearMDP, RobustLinearMDP, TVBall
 
 RADIUS = np.zeros((3, 4))
 RADIUS[0, 3] = 0.3
@@ -133,3 +133,13 @@ def test_an_episode_needs_a_start():
     linear = one_hot(MDP([[[1.0]]], [[1.0]], 1.0, horizon=2))
     with pytest.raises(ValueError, match="linear has no start"):
         lsvi_ucb(linear, episodes=1, beta=0.0, rng=np.random.default_rng([60]))
+
+
+def test_robust_learners_refuse_features_off_the_simplex():
+    signed = LinearMDP(np.tile([[[1.1, -0.1]]], (2, 1, 1)), [[0.5, 0.5], [0.5, 0.5]], [0.0, 0.0], 2, start=0)
+    options = {"episodes": 3, "beta": 1.0, "rng": np.random.default_rng([60])}
+    with pytest.raises(ValueError, match=r"phi\[0, 0, 1\] is -0.1"):
+        dr_lsvi_ucb(signed, rho=0.1, **options)
+    with pytest.raises(ValueError, match=r"phi\[0, 0, 1\] is -0.1"):
+        dr_rpo(signed, rho=0.1, tau=0.1, **options)
+    assert np.isfinite(lsvi_ucb(signed, **options)["value"]).all()
