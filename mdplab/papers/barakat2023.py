@@ -821,4 +821,4 @@ def draw_frozen_lake(ax, table) -> None:
     ax.axhline(1.0, color="black", linestyle="--", label="exact optimum (convex program)")
     ax.axhline(0.0, color="#888888", linewidth=0.8)
     ax.set_ylim(-0.08, 1.12)
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1.0, 0.1))
