@@ -36,7 +36,7 @@ from typing import Any
 import numpy as np
 
 from mdplab.exact.arguments import checked_tol
-from mdplab.exact.operator import UNIT
+from mdplab.exact.operator import TINY, UNIT
 from mdplab.exact.risk import StagedRisk, Stages, checked_level
 from mdplab.exact.risk_rows import entropic
 from mdplab.models import MDP, Certificate, Solution, SolverFailure, StockMDP
@@ -108,8 +108,11 @@ def evar_dp(
     upper = bracket.refine(max_cells)
     best = max(bracket.points, key=lambda b: bracket.points[b].lower)
     point = bracket.points[best]
-    # A referee adds the rounding of a logarithm and of a sum or two to each side.
-    room = 64 * UNIT * (abs(upper) + abs(point.lower) + abs(bracket.L / best) + bracket.R)
+    # A referee adds the rounding of a logarithm and of a sum or two to each side, and that of masses: q / b, or q R.
+    masses = (2 * bracket.start.size + 64) * min(1 / best, 4 * bracket.R)
+    room = (
+        64 * UNIT * (abs(upper) + abs(point.lower) + abs(bracket.L / best) + bracket.R) + 4 * UNIT * masses + 8 * TINY
+    )
     gap = float(np.nextafter(upper - point.lower + 2 * room, np.inf))
     if not gap <= tol:
         raise SolverFailure(

@@ -90,6 +90,8 @@ def solve_stock(
     tol, objective = None if tol is None else checked_tol(tol), problem.objective
     if method not in ("auto", *STOCK_METHODS):
         raise ValueError(f"method is {method!r}; a StockMDP is solved by 'auto' or one of {sorted(STOCK_METHODS)}")
+    if not np.isfinite(stock):
+        raise ValueError(f"stock is {stock!r}; expected a finite number")
     reason = ""
     if method == "auto":
         method, why = _choice(problem)
@@ -195,7 +197,9 @@ def _choice(problem: StockMDP) -> tuple[str, str]:
     if isinstance(objective, Functional):
         allowed = can_optimise(objective, problem.gamma)
         if not allowed:
-            raise ValueError(f"{allowed.reason}; with a finite horizon heuristic=True computes it anyway")
+            # In money of the first stage every recursion on stocks is exact over a horizon.
+            exact, anyway = "a horizon makes it exact", "with a finite horizon heuristic=True computes it anyway"
+            raise ValueError(f"{allowed.reason}; {exact if objective.mixture_indifferent else anyway}")
         return "stock_value_iteration", why
     return "static_cvar" if isinstance(objective, CVaR) else "static_ocvar", why
 

@@ -22,6 +22,8 @@ from mdplab.kernels.bellman import (
 from mdplab.models import MDP
 
 UNIT = 2.0**-53
+# Above all that a referee allows for underflow: what bounds of nothing but zeros are short of.
+TINY = 2.0**-900
 
 # A model validates if each row, summed in floating point, is within this of one.
 ROW_SUM_TOLERANCE = 1e-8

@@ -168,8 +168,9 @@ def distance_bound(
     kappa = np.where(d > 0, np.abs(sigma) + slip, np.maximum(0.0, slip - sigma))
     kappa = np.where(allowed, kappa, 0.0)
     kappa[empty] = np.where(sigma[empty] == least[empty, None], np.abs(sigma[empty]) + slip[empty], kappa[empty])
-    length = float(np.linalg.norm(kappa))
-    gap = (2 * delta + length / lam) * (1 + 2 * sums) + 1e-300
+    # The referee's square root is rounded up, to 12 digits and not below 1e-156.
+    length = float(np.linalg.norm(kappa)) * (1 + 1e-11) + 1e-150
+    gap = (2 * delta + length / lam) * (1 + 2 * sums)
     off = np.where(exits, 0.0, np.abs(np.where(exits, 0.0, least)) + np.where(allowed, slip, 0.0).max(axis=1))
     value_gap = (float(off.max(initial=0.0)) + lam * gap) * weight * (1 + 2 * sums)
     return float(gap), float(value_gap), {"flow": delta, "stationarity": length}

@@ -29,7 +29,7 @@ import time
 import numpy as np
 
 from mdplab.exact.arguments import checked_count, checked_positive, checked_tol, require_discounted, require_type
-from mdplab.exact.operator import UNIT
+from mdplab.exact.operator import TINY, UNIT
 from mdplab.exact.policy_iteration import policy_iteration
 from mdplab.exact.risk_rows import RiskRows
 from mdplab.exact.robust import residual_conditioned_policy_iteration
@@ -205,7 +205,7 @@ class StagedRisk:
         The risk aversion b_t is a power, rounded t times; that matters only as far as values differ, by `d` at most.
         """
         size = float(np.abs(self.rows.reward).max() + 2 * np.abs(v).max()) + width
-        return ((256 + 4 * self.n) * size + 8 * t * (d + width)) * UNIT
+        return ((256 + 4 * self.n) * size + 8 * t * (d + width)) * UNIT + TINY
 
     def solve(self, beta: float, tol: float) -> Stages:
         """Stages of one risk aversion, with a tail that costs at most tol / 2."""

@@ -196,7 +196,10 @@ class PerformativeMDP:
         where = "the response" if round is None else f"round {round}: the response"
         self._check_policy(policy, where)
         step = getattr(self.response, "step", None)
-        P, r = self.response(policy) if previous is None or step is None else step(policy, previous)
+        answer = self.response(policy) if previous is None or step is None else step(policy, previous)
+        if not isinstance(answer, tuple | list) or len(answer) != 2:
+            raise ValueError(f"{where} is a {type(answer).__name__}; expected a pair (P, r)")
+        P, r = answer
         P, r = np.asarray(P, dtype=np.float64), np.asarray(r, dtype=np.float64)
         S, A = self.base.r.shape
         if P.shape != (S, A, S) or r.shape != (S, A):

@@ -94,9 +94,15 @@ def test_what_theory_refuses_is_computed_as_a_heuristic():
     best = solve_stock(problem.replace(objective=CVaR(0.3)))
     assert answer.extras["start_value"][0] <= best.value[0] + best.certificate.gap
     endless = problem.replace(mdp=problem.mdp.replace(horizon=None))
-    for name in ("median", "step"):
-        with pytest.raises(ValueError, match="with a finite horizon heuristic=True computes it anyway"):
+    for name, way in (
+        ("median", "with a finite horizon heuristic=True computes it anyway"),
+        ("step", "makes it exact"),
+    ):
+        with pytest.raises(ValueError, match=way):
             solve_stock(endless.replace(objective=functional(name)), heuristic=True)
+    for one in (endless, endless.replace(mdp=problem.mdp)):
+        with pytest.raises(ValueError, match="stock is nan; expected a finite number"):
+            solve_stock(one.replace(objective=functional("target")), stock=np.nan)
 
 
 def test_methods_can_be_asked_for():

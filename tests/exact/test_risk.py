@@ -240,3 +240,12 @@ def test_bad_problems_are_refused():
         evar_dp(random_mdp(0), 0.5, 7)
     with pytest.raises(SolverFailure, match="bounds"):
         evar_dp(random_mdp(0), 0.5, 0, max_cells=3)
+
+
+def test_the_referee_agrees_where_nothing_is_earned():
+    """Bounds of zeros need room for underflow, which a referee allows for."""
+    for horizon in (None, 3):
+        mdp = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], np.zeros((2, 1)), 0.9, mu=[1.0, 0.0], horizon=horizon)
+        for answer in (entropic_risk_dp(mdp, 1.0), evar_dp(mdp, 0.5), evar_dp(mdp, 1.0)):
+            report = mdplab.check(mdp, answer)
+            assert report, report.reason

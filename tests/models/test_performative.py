@@ -70,6 +70,12 @@ def test_bad_arguments_are_named(arguments, text):
         PerformativeMDP(**{"base": BASE, "response": lambda policy: (BASE.P, BASE.r), **arguments})
 
 
+@pytest.mark.parametrize("answer", [None, BASE.P, 1.0])
+def test_a_response_that_is_no_pair_is_named(answer):
+    with pytest.raises(ValueError, match=r"round 3: the response is a .*; expected a pair \(P, r\)"):
+        PerformativeMDP(BASE, lambda policy: answer).respond(UNIFORM, round=3)
+
+
 def test_bad_responses_and_policies_are_named():
     for answer, text in (
         ((BASE.P[:1], BASE.r), "shape"),

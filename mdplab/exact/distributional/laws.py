@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdplab.exact.distributional.chain import Chain
-from mdplab.exact.operator import UNIT, freeze
+from mdplab.exact.operator import TINY, UNIT, freeze
 from mdplab.kernels.distributional import push_forward, wasserstein_1
 from mdplab.models import Certificate, FiniteLaw
 
@@ -91,7 +91,7 @@ def residual(chain: Chain, source: Laws, target: Laws) -> tuple[float, float]:
         y, q = target.at(s)
         extent = max(x[-1], y[-1]) - min(x[0], y[0])
         largest = max(abs(x[0]), abs(x[-1]), abs(y[0]), abs(y[-1]), np.abs(chain.reward).max())
-        slack = (4 * (size + len(y) + chain.A) + 160) * UNIT * (extent + largest)
+        slack = (4 * (size + len(y) + chain.A) + 160) * UNIT * (extent + largest) + TINY
         worst = max(worst, wasserstein_1(x, p, y, q) + slack)
         allowed = max(allowed, slack)
     return worst, allowed
@@ -99,7 +99,7 @@ def residual(chain: Chain, source: Laws, target: Laws) -> tuple[float, float]:
 
 def mean_slack(laws: Laws) -> float:
     """How far rounding may put the mean that we return and the one that a referee computes."""
-    return 4 * (float(np.diff(laws.ptr).max()) + 16) * UNIT * float(np.abs(laws.x).max())
+    return 4 * (float(np.diff(laws.ptr).max()) + 16) * UNIT * float(np.abs(laws.x).max()) + TINY
 
 
 def stationary_certificate(chain: Chain, laws: Laws) -> Certificate:

@@ -123,7 +123,9 @@ def _closing(op: StockOperator, excess: float, h: np.ndarray) -> np.ndarray:
     """How far each state's row must be moved for the excess to vanish, with room for the referee's rounding, (S,)."""
     rows = op.rows
     slope = max(abs(op.left), abs(op.right), float(np.abs(np.diff(h, axis=1) / np.diff(op.grid)).max()))
-    size = 1 + np.abs(h).max() + slope * (np.abs(op.grid).max() + np.abs(rows.rewards).max(initial=0.0))
+    # A small discount takes the stocks of the next state, and the referee's rounding, far beyond the grid.
+    reach = (np.abs(op.grid).max() + np.abs(rows.rewards).max(initial=0.0)) / rows.gamma
+    size = 1 + np.abs(h).max() + slope * reach
     outcomes = int(np.diff(rows.indptr).max(initial=1))
     excess = max(excess, 0.0) + (1 + outcomes / 64) * _ROOM * size
     if rows.depth is not None:

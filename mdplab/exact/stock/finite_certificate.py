@@ -165,8 +165,13 @@ def ocvar_certificate(problem: StockMDP, graph: Reachable, weights: np.ndarray, 
     bounds = enclosed(graph, problem.S, recursion_of(functional("positive_part"), 0.0), None, None)
     c0 = float(graph.c0[0])
     upper = -c0 + float(start @ bounds.hi[0][graph.roots[:, 0]]) / tau
-    # What the referee's own enclosure of the mixture's law may lose: as much as ours of the utility.
-    room = 4 * bounds.rounding / tau
+    # What the referee's own enclosure of the mixture's law may lose: as much as ours of the utility, then for each step
+    # the rounding of stocks and their joining within 2^-44, then for each atom, joint and step a rounding of masses.
+    H, money = graph.horizon, 1 + largest_money(graph)
+    atoms = sum(stage.state.size for stage in graph.stages)
+    joints = sum(int(np.bincount(stage.child).max(initial=0)) for stage in graph.stages if stage.prob.size)
+    masses = problem.S + H * (problem.A + 16) + joints + weights.size * (2 * atoms + 1) + 32
+    room = 4 * bounds.rounding / tau + H * (H + 544) * UNIT * money + 20 * masses * UNIT * money / tau
     data = {name: bounds.data[name] for name in ("grid_ptr", "grid", "hi")}
     data |= {"tau": np.float64(tau), "c0": np.full(weights.size, c0), "weights": weights}
     return Certificate("static-ocvar", _gap(value - room, upper, value), {"rounding": room}, data)

@@ -152,7 +152,8 @@ def reachable_stocks(
         if total > max_nodes:
             raise ValueError(f"more than max_nodes={max_nodes} states and stocks are reachable by stage {t}")
         moves = ~terminal[state]
-        over = not moves.any() if horizon is None else t == horizon
+        # One stage of decisions at least, also where every start is terminal: tables and certificates are not empty.
+        over = t > 0 and not moves.any() if horizon is None else t == horizon
         if not over and horizon is None and t > S:
             raise ValueError("horizon is None and some policy may never terminate; give a horizon")
         rows = np.where(moves & (not over), (allowed_ptr[1:] - allowed_ptr[:-1])[state], 0)

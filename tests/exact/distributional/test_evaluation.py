@@ -212,3 +212,20 @@ def test_what_is_refused():
             evaluate(mdp, POLICY, atoms, tol=1e-18)
         with pytest.raises(SolverFailure, match=r"1 sweeps left .* to the fixed point; tol=1e-18"):
             evaluate(mdp.replace(gamma=0.0), POLICY, atoms, tol=1e-18)
+
+
+def test_rounding_past_an_atom_is_no_loss_of_mass():
+    """1 - 0.9 + 1 is a little more than the atom that it stands for, whose next atom's image is off the grid."""
+    mdp = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.9, horizon=3)
+    answer = categorical_evaluation(mdp, [0, 0], np.linspace(-1, 3, 5))
+    assert 0 < answer.extras["lost_mass"] < 1e-15  # a rounding of a position, times what leads there
+    report = check(mdp, answer)
+    assert report, report.reason
+
+
+def test_the_referee_agrees_where_nothing_is_earned():
+    for horizon in (None, 2):
+        mdp = MDP([[[0.5, 0.5]], [[0.0, 1.0]]], [[0.0], [0.0]], 0.9, horizon=horizon)
+        for answer in (return_laws(mdp, [0, 0]), categorical_evaluation(mdp, [0, 0], [-1.0, 0.0, 1.0])):
+            report = check(mdp, answer)
+            assert report, report.reason

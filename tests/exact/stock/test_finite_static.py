@@ -297,3 +297,25 @@ def test_what_cannot_be_done_is_refused():
         static_cvar_finite(problem, tie="best")
     with pytest.raises(SolverFailure, match="tol"):
         static_ocvar_finite(ocvar_randomisation(), max_iters=1)
+
+
+def test_a_start_where_nothing_is_decided():
+    """Without a horizon, and every start terminal: the answer is the stock."""
+    mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.0], [0.0]], 0.5, mu=[0.0, 1.0])
+    for objective, solver in ((CVaR(0.5), static_cvar_finite), (OCVaR(0.5), static_ocvar_finite)):
+        problem = StockMDP(mdp, objective)
+        answer = solver(problem)
+        assert answer.value.tolist() == [0.0]
+        report = check(problem, answer)
+        assert report, report.reason
+
+
+def test_the_gap_of_ocvar_leaves_room_for_the_referee():
+    """Many starts and few decisions: what is left is the rounding of masses."""
+    for seed in range(40):
+        rng = np.random.default_rng([44, seed])
+        P = rng.dirichlet(np.full(4, 0.4), size=(4, 2))
+        mdp = MDP(P, rng.choice([-0.5, 0.0, 0.7, 1.3], size=(4, 2, 4)), 0.3, horizon=1 + seed % 2)
+        problem = StockMDP(mdp, OCVaR((0.05, 0.5, 1.0)[seed % 3]), start=rng.dirichlet(np.ones(4)))
+        report = check(problem, static_ocvar_finite(problem))
+        assert report, report.reason

@@ -121,3 +121,13 @@ def test_objectives_are_not_mixed_up():
         static_cvar(problem.replace(objective=OCVaR(0.3)))
     with pytest.raises(ValueError, match="use static_cvar or static_ocvar"):
         stock_value_iteration(problem)
+
+
+@pytest.mark.parametrize("gamma", [0.3, 0.05])
+def test_the_float_referee_agrees_under_a_small_discount(gamma):
+    """Next stocks lie 1 / gamma times as far out as the grid, and so does the referee's rounding."""
+    mdp = MDP([[[0.0, 1.0]], [[0.0, 1.0]]], [[1.3], [0.0]], gamma, mu=[1.0, 0.0])
+    for objective, solver in ((CVaR(0.5), static_cvar), (OCVaR(0.5), static_ocvar)):
+        problem = StockMDP(mdp, objective)
+        report = check(problem, solver(problem))
+        assert report, report.reason
