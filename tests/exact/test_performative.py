@@ -200,3 +200,12 @@ def test_an_optimum_without_a_proof_is_called_heuristic():
     assert found.status == "heuristic" and found.certificate.gap == np.inf
     # Maximise 2 (x (1 - x) - (1 - x)^2): x = 3/4, value 1/4, by a search with numerical gradients.
     np.testing.assert_allclose([found.policy[0, 0], found.value[0]], [0.75, 0.25], atol=1e-4)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.9])
+def test_the_referee_agrees_where_no_flow_is(gamma):
+    """All mass starts in a terminal state and nothing is earned: no residual, yet a square root that is rounded up."""
+    mdp = MDP([[[1.0, 0.0]], [[0.5, 0.5]]], [[0.0], [0.0]], gamma, mu=[1.0, 0.0])
+    for lam in (1e-3, 1.0, 1e8):
+        report = check(mdp, regularized_occupancy(mdp, lam))
+        assert report, report.reason

@@ -249,3 +249,14 @@ def test_the_referee_agrees_where_nothing_is_earned():
         for answer in (entropic_risk_dp(mdp, 1.0), evar_dp(mdp, 0.5), evar_dp(mdp, 1.0)):
             report = mdplab.check(mdp, answer)
             assert report, report.reason
+
+
+def test_the_gap_of_evar_leaves_room_for_the_referee():
+    """Few decisions and two starts: what is left is the rounding of the start's masses, 1 / b-fold."""
+    for seed in range(30):
+        rng = np.random.default_rng([441, seed])
+        P, R = rng.dirichlet(np.ones(2), (2, 1)), rng.choice([-1.0, 0, 1, 2], (2, 1, 2))
+        mdp = MDP(P, R, 0.3, horizon=1)
+        for level in (0.3, 0.7):
+            report = mdplab.check(mdp, evar_dp(mdp, level, [0.75, 0.25]))
+            assert report, report.reason
