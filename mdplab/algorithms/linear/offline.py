@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-from mdplab.algorithms.linear.online import NORMS, check_learner, check_simplex, sized
+from mdplab.algorithms.linear.online import NORMS, check_learner, check_rewards, check_simplex, sized
 from mdplab.kernels.linear import NOMINAL, SOFT_CHI2, SOFT_KL, SOFT_TV, TV, stage_pass, width
 from mdplab.models import OfflineData
 
@@ -97,7 +97,7 @@ def pevi(
     fail : int, optional
         A state known to be worth 0.
     clip : {"both", "above"}
-        Keep values in [0, H - h], or at most H - h only (the published code of the put option).
+        Keep values in [0, H - h], for rewards in [0, 1], or at most H - h only (the published code of the put option).
 
     Returns
     -------
@@ -279,6 +279,8 @@ def _pass(
     for name, value, allowed in (("clip", clip, ("both", "above")), ("least", least, ("states", "data"))):
         if value not in allowed:
             raise ValueError(f"{name} is {value!r}; expected {' or '.join(map(repr, allowed))}")
+    if clip == "both":
+        check_rewards(rewards)
     if kind == TV:
         size = sized("rho", size, H, d, most=1.0)
     else:

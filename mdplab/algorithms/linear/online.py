@@ -209,6 +209,14 @@ def check_simplex(phi: np.ndarray) -> None:
         raise ValueError(f"phi{at} sums to {sums[tuple(at)]:.12g}; robust learners need at most 1")
 
 
+def check_rewards(rewards: np.ndarray) -> None:
+    """ValueError on rewards (H, S, A) outside [0, 1]: values are kept in [0, H - h], which would hide them."""
+    bad = np.argwhere(~((rewards >= -1e-8) & (rewards <= 1 + 1e-8)))
+    if len(bad):
+        at = [int(i) for i in bad[0]]
+        raise ValueError(f"rewards{at} is {rewards[tuple(at)]:g}; values kept in [0, H - h] need rewards in [0, 1]")
+
+
 def check_learner(beta: float, ridge: float, norm: str, fail: int | None, S: int) -> None:
     """ValueError on a weight, a ridge, a norm or a state that a learner does not take."""
     if not (np.isfinite(beta) and beta >= 0):
@@ -244,6 +252,7 @@ def _run(
             raise ValueError(f"{name} is {value}; expected at least 1")
     if linear.start is None:
         raise ValueError("linear has no start; episodes need a first state or its distribution")
+    check_rewards(linear.rewards())
     size = sized("rho", rho, H, d, most=1.0)
     if kind == TV:
         RobustLinearMDP(linear, TVBall(size))

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mdplab.algorithms.linear.offline import OfflineEstimate, checked_problem, statistics
-from mdplab.algorithms.linear.online import check_learner, check_simplex, sized
+from mdplab.algorithms.linear.online import check_learner, check_rewards, check_simplex, sized
 from mdplab.models import OfflineData
 
 
@@ -58,6 +58,7 @@ def va_drpvi(
     """
     phi, rewards = checked_problem(phi, rewards, data)
     check_simplex(phi)
+    check_rewards(rewards)
     H, (S, A, d) = data.horizon, phi.shape
     check_learner(beta, ridge, "l1", fail, S)
     size = sized("rho", rho, H, d, most=1.0)

@@ -135,6 +135,19 @@ def test_features_off_the_simplex_are_refused_by_the_robust_learners_alone(featu
     assert np.isfinite(pevi(*given, beta=0.0).value).all()
 
 
+def test_rewards_that_the_clipping_would_hide_are_refused():
+    """Kept in [0, H - h], a reward of -1 would make a promise of 0: no pessimism."""
+    linear = simulated_linear_mdp()
+    data = OfflineData([[0, 1, 2, 4]] * 20, [[3, 3, 3]] * 20, 5, 16)
+    for change, shown in ((-1.0, "-1"), (1.5, "1.5")):
+        rewards = linear.rewards()
+        rewards[1, 2, 3] = change
+        for learn, options in ((pevi, {}), (drpvi, {"rho": 0.1}), (va_drpvi, {"rho": 0.1})):
+            with pytest.raises(ValueError, match=rf"rewards\[1, 2, 3\] is {shown}; values kept in"):
+                learn(linear.phi, rewards, data, beta=0.0, **options)
+        assert np.isfinite(pevi(linear.phi, rewards, data, beta=0.0, clip="above").value).all()
+
+
 def test_small_temperatures_of_kl_take_the_least_value_that_the_data_see():
     """Two of three go to the good state, one to the bad: the least of 1 and 2, within temperature log 3."""
     data = OfflineData([[0, 1, 1], [0, 1, 1], [0, 2, 2]], [[0, 0]] * 3, 3, 1)

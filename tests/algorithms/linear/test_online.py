@@ -135,6 +135,13 @@ def test_an_episode_needs_a_start():
         lsvi_ucb(linear, episodes=1, beta=0.0, rng=np.random.default_rng([60]))
 
 
+def test_rewards_that_the_clipping_would_hide_are_refused():
+    linear = simulated_linear_mdp()
+    lower = LinearMDP(linear.phi, linear.mu, linear.theta - 1.0, 3, start=0)
+    with pytest.raises(ValueError, match=r"rewards\[0, 0, 0\] is -1; values kept in"):
+        lsvi_ucb(lower, episodes=3, beta=1.0, rng=np.random.default_rng([61]))
+
+
 def test_robust_learners_refuse_features_off_the_simplex():
     signed = LinearMDP(np.tile([[[1.1, -0.1]]], (2, 1, 1)), [[0.5, 0.5], [0.5, 0.5]], [0.0, 0.0], 2, start=0)
     options = {"episodes": 3, "beta": 1.0, "rng": np.random.default_rng([60])}
