@@ -70,9 +70,9 @@ def performatively_optimal(
     started = time.perf_counter()
     require_type(problem, PerformativeMDP, "performatively_optimal")
     tol, max_cells = checked_tol(tol), checked_count("max_cells", max_cells)
-    lam = float(lam)
-    if not 0 <= lam < np.inf:
+    if not isinstance(lam, int | float | np.number) or not 0 <= lam < np.inf:
         raise ValueError(f"lam is {lam!r}; expected a number of at least 0")
+    lam = float(lam)
     if problem.exits.any():
         raise ValueError(f"state {int(np.argmax(problem.exits))} is terminal; the search is for problems without any")
     policy = _local(problem, lam, stable)

@@ -96,6 +96,9 @@ def test_bad_arguments_are_named():
             regularized_occupancy(mdp, lam)
         with pytest.raises(ValueError, match="lam is"):
             performatively_stable(linear_reward_witness(1.0), lam)
+    for lam in (None, "a", -1.0, np.inf):
+        with pytest.raises(ValueError, match=r"lam is .*; expected a number of at least 0"):
+            performatively_optimal(linear_reward_witness(1.0), lam)
     with pytest.raises(ValueError, match="lam is missing"):
         performatively_stable(linear_reward_witness(1.0))
     with pytest.raises(ValueError, match="no start distribution"):
