@@ -213,7 +213,7 @@ def _conjugate(p: Params, rng: np.random.Generator, price_of: float = 1.0) -> Ev
     r"\min_{D(q, \mu) \le \rho} q \cdot V = \max_{\lambda > 0} \big( \min_q [q \cdot V + \lambda D(q, \mu)]"
     r"- \lambda \rho \big)",
     relation=Identity(),
-    falsifiers={"price_halved": variant(_conjugate, "Only half of lambda rho is subtracted.", 0.5)},
+    falsifiers={"one_percent_less": variant(_conjugate, "Only .99 lambda rho is subtracted.", 0.99)},
     lemmas=("tang2025:conjugacy",),
     words="A ball of radius rho is a price that depends on the value; a fixed price is not a fixed radius.",
     title="Ball against price",
