@@ -157,7 +157,8 @@ def r2pvi(
     Warns
     -----
     UserWarning
-        `least="data"` where the data never enter the fail state: the estimate is then less robust than it says.
+        `least="data"` where the data never enter the fail state: the estimate is then less robust than it says. KL or
+        chi-square where they never do: the estimate takes failing to be impossible.
 
     Examples
     --------
@@ -291,6 +292,12 @@ def _pass(
         warnings.warn(
             f"the data never enter the fail state {fail} from stages {blind}: the least value over the data "
             "is too high, and the estimate less robust than asked for; least='states' takes it over all states",
+            stacklevel=3,
+        )
+    if kind in (SOFT_KL, SOFT_CHI2) and H > 1 and len(blind) == H - 1:
+        warnings.warn(
+            f"the data never enter the fail state {fail}: nature cannot leave what was seen at any finite price of "
+            "this divergence, so that the estimate takes failing to be impossible",
             stacklevel=3,
         )
     inverse, counts = statistics(phi, data, ridge)

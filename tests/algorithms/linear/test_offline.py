@@ -45,7 +45,9 @@ def test_with_much_data_it_learns_the_exact_value_and_is_pessimistic_on_the_way(
     free = learn(linear.phi, linear.rewards(), data, beta=0.0, fail=FAIL)
     # Frequencies of 20 000 trajectories: standard error of the value below 0.01; six of them.
     assert abs(free.value[0, 0] - best) < 0.06
-    few = OfflineData(data.states[:300], data.actions[:300], linear.S, linear.A)
+    # Few, but enough to fail once: a step fails with probability 1 / 1000.
+    few = OfflineData(data.states[:3000], data.actions[:3000], linear.S, linear.A)
+    assert not few.unvisited()[FAIL]
     careful = learn(linear.phi, linear.rewards(), few, beta=0.5, fail=FAIL)
     paid = linear_policy_evaluation(exact, careful.policy).value[0, 0]
     assert careful.value[0, 0] <= paid <= best + 1e-9  # the solver's own certified gap is below 1e-9
@@ -157,6 +159,14 @@ def test_small_temperatures_of_kl_take_the_least_value_that_the_data_see():
         out = r2pvi(np.eye(3)[:, None, :], rewards, data, divergence="kl", **options)
         # The ridge moves the estimate by 1e-9 / 3 of the temperature.
         assert out.value[0, 0] == pytest.approx(0.5 + temperature * np.log(3), abs=1e-9)
+
+
+@pytest.mark.parametrize("divergence", ["kl", "chi2"])
+def test_divergences_that_stay_on_what_was_seen_warn_of_a_fail_state_that_was_not(divergence):
+    linear = simulated_linear_mdp()
+    data = OfflineData([[0, 1, 2, 4]] * 20, [[3, 3, 3]] * 20, 5, 16)
+    with pytest.warns(UserWarning, match="never enter the fail state 3: nature cannot leave what was seen"):
+        r2pvi(linear.phi, linear.rewards(), data, divergence=divergence, temperature=0.5, beta=0.0, fail=FAIL)
 
 
 @pytest.mark.parametrize(
