@@ -24,7 +24,7 @@ def test_rational_sorted_and_bisected_steps_agree():
         # A few roundings of Q / tau.
         np.testing.assert_allclose(zhu2023._sorted_step(Q / 4, share, 0.5), [float(x) for x in exact], atol=1e-13)
         bisected = tsallis_greedy(Q[None] / 4, share[None], tau=0.5, q=2.0)[0][0]
-        np.testing.assert_allclose(bisected, [float(x) for x in exact], atol=1e-13)
+        np.testing.assert_allclose(bisected, [float(x) for x in exact], atol=1e-13)  # a few roundings, again
 
 
 def test_the_lost_optimum_costs_8():
