@@ -517,7 +517,7 @@ def behaviour(N: int, right: float = 0.9, hide: bool = False) -> np.ndarray:
 
 def _hybrid_regret(p: Params, sea: LinearMDP, episodes: int, seed: int) -> float:
     rng = np.random.default_rng([seed])
-    data = collect(sea, behaviour(p.columns), episodes, rng=rng)
+    data = collect(sea, behaviour(p.columns), episodes, rng=rng) if episodes else None
     return float(_regret(sea, _on_sea(sea, p.episodes, rng, offline=data)).sum())
 
 

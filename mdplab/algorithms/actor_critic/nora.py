@@ -172,7 +172,7 @@ def collect(problem: LinearMDP, policy: np.ndarray, episodes: int, *, rng: np.ra
     Raises
     ------
     ValueError
-        A policy of another shape or that is none, or a negative number of episodes.
+        A policy of another shape or that is none, or no episodes.
 
     Examples
     --------
@@ -185,8 +185,8 @@ def collect(problem: LinearMDP, policy: np.ndarray, episodes: int, *, rng: np.ra
     # What a cumulative sum over few actions may be off by.
     if policy.shape != (H, S, A) or (policy < 0).any() or np.abs(policy.sum(axis=2) - 1).max() > 1e-8:
         raise ValueError(f"policy, of shape {policy.shape}, is no policy of shape {(H, S, A)}")
-    if episodes < 0:
-        raise ValueError(f"episodes is {episodes}; expected at least 0")
+    if episodes < 1:
+        raise ValueError(f"episodes is {episodes}; expected at least 1")
     states, actions = np.empty((episodes, H + 1), dtype=np.int64), np.empty((episodes, H), dtype=np.int64)
     cdf = np.cumsum(problem.kernels(), axis=3)
     sample_episodes(cdf, first_state(problem), np.cumsum(policy, axis=2), rng, states, actions)
