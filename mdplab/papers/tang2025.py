@@ -13,11 +13,10 @@ robust action, for any lambda: flat curves come from the penalty on a near-tie, 
 Its coverage constant is 0, so that rates are judged on random processes, and only measured there.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-
-import warnings
 
 import numpy as np
 from scipy.optimize import minimize_scalar
