@@ -1421,6 +1421,13 @@ def figure_targets(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]
     return {"target": TARGETS, "agent": AGENT_ERRORS} | plans
 
 
+def figure_halves(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Returns that plans reach on G4 for each target, by the number of decisions."""
+    decisions = np.arange(3, PUBLISHED_STEPS + 1)
+    reached = np.array([_plan(halving_grid, int(n), tuple(HALVES))[2] for n in decisions]).T
+    return {"decisions": decisions} | {f"target_{k}": returns for k, returns in enumerate(reached)}
+
+
 def figure_risk(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Optimal CVaR of G5 and OCVaR of G7 by level, with what safe and what deterministic policies have."""
     taus, gamma = np.linspace(1 / p.points, 1, p.points), 0.997
