@@ -115,8 +115,8 @@ def lemma_step_is_projection(share: Fraction = Fraction(1), n: int = 4) -> Check
         "IDENTITY",
         "<d, r> - lam |d|^2 / 2 = |r|^2 / (2 lam) - lam |d - t|^2 / 2, t = (1 - eta lam) d + eta r, eta = 1 / lam",
         _SOURCE + ", repeated optimisation and gradient ascent; derived",
-        "expanded; squared defects of the square and of t = r / lam",
-        sympy.expand(square) ** 2 + sum(sympy.expand(x) ** 2 for x in aim - r / lam),
+        "expanded; defects of the square and of the coordinates of t = r / lam that are not 0",
+        sum(sympy.expand(x) != 0 for x in [square, *(aim - r / lam)]),
     )
 
 

@@ -112,12 +112,13 @@ def lemma_tight(ratio: Fraction = Fraction(98, 100)) -> Checked:
     seen = (2 * e - delta - e, e)
     mass = 1 - lam / ((k - 1) * (seen[1] - seen[0]))
     loss = mass * (2 * e - delta) / (1 - gamma)
+    share = loss / (2 * e / (1 - gamma))
     return Checked(
         "COUNTEREXAMPLE",
         f"loss > {ratio} * 2 e / (1 - gamma) for one state, gamma = 9/10, e = 1, delta = 1/200, lambda = 1/10, k = 1e5",
         _SOURCE + ", Theorem 1; derived",
-        "rational arithmetic; exp(-x) <= 1 / x",
-        loss - ratio * 2 * e / (1 - gamma),
+        f"rational arithmetic, exp(-x) <= 1 / x; share {float(share):.4f} of the bound",
+        share if ratio < share < 1 else Fraction(0),
     )
 
 

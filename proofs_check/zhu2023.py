@@ -93,7 +93,7 @@ def lemma_lost_action(gap: Fraction = Fraction(1)) -> Checked:
     best, psi = gap, gap - 3 * tau
     weight = mu * Fraction(1, 2) * (1 + (best - psi) / tau)
     behind = max(Fraction(0), mu * Fraction(1, 2) * (1 - psi / tau))
-    residual = abs(weight - 1) + behind
+    residual = sum((weight != 1, behind != 0))
     return Checked(
         "EXACT_CASES",
         "pi = (1, 0) for Q = (1, 0), mu = (1/2, 1/2), tau = 1/4, q = 2",
