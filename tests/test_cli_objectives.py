@@ -1,7 +1,6 @@
 """`mdplab solve --objective` as a shell sees it."""
 
 import json
-import sys
 
 import pytest
 
@@ -9,21 +8,6 @@ from mdplab import cli
 from mdplab.models import parse_objective
 
 STATES = ["play", "won", "lost", "over"]
-
-
-@pytest.fixture
-def shell(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mdplab", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out = capsys.readouterr()
-        return ended.value.code or 0, out.out, out.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,28 +1,12 @@
 """`mdplab solve --robust` as a shell sees it."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
 from mdplab import cli
 from mdplab.models.uncertainty import SETS
-
-
-@pytest.fixture
-def shell(monkeypatch, capsys, tmp_path):
-    """Run a command line in an empty folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mdplab", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out = capsys.readouterr()
-        return ended.value.code or 0, out.out, out.err
-
-    return run
 
 
 @pytest.fixture

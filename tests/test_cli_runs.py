@@ -9,8 +9,6 @@ import sys
 import pytest
 from claims.toy import write_paper
 
-from mdplab import cli
-
 # Run from the background of a shell, the tests themselves ignore interrupts, and so would what they start.
 COMMAND = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -19,22 +17,13 @@ COMMAND = (
 
 
 @pytest.fixture
-def shell(monkeypatch, capsys, tmp_path):
+def shell(shell, monkeypatch, tmp_path):
     """Run a command line beside the toy paper; returns (exit code, stdout, stderr)."""
     papers = tmp_path / "papers"
     papers.mkdir()
     write_paper(papers)
     monkeypatch.setenv("MDPLAB_PAPERS", str(papers))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["mdplab", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        out = capsys.readouterr()
-        return ended.value.code or 0, out.out, out.err
-
-    return run
+    return shell
 
 
 def test_plan_shows_what_can_be_decided_and_what_cannot(shell):
