@@ -34,6 +34,7 @@ from mdplab.claims import (
     claim,
     variant,
 )
+from mdplab.claims.decision import INTERVAL_LEVEL
 from mdplab.claims.rules import synthetic_rate
 from mdplab.exact import policy_gradient as exact
 from mdplab.exact.gradient_dominance import compatible_fit, dominance_terms, softmax_fisher
@@ -52,10 +53,11 @@ STEPS = 3
 class Params:
     """Sizes; one set for each profile on the card. Random chains have `states` states.
 
-    Noise-only runs have `noise` a coordinate, `seeds` runs an instance, and sizes 2^first .. 2^last; the two sizes of a
-    pair are 2^pair_first and pair_ratio times that; `points` are parameters tried, `steps` iterations of the ascent.
-    `table_*` and `runs_*` are methods, rows and sizes of the two calibration tables, `window_iterations` those of the
-    runs with several step constants. `policy` is "logistic", or "softmax" to hand the claims a degenerate policy.
+    Noise-only runs have `noise` a coordinate, `seeds` runs an instance, and sizes 2^first .. 2^last, those of N-HARPG
+    up to 2^correction_last; the two sizes of a pair are 2^pair_first and pair_ratio times that; `points` are parameters
+    tried, `steps` iterations of the ascent. `table_*` and `runs_*` are methods, rows and sizes of the two calibration
+    tables, `window_iterations` those of the runs with several step constants. `policy` is "logistic", or "softmax" to
+    hand the claims a degenerate policy.
     """
 
     policy: str
@@ -64,6 +66,7 @@ class Params:
     gamma0: float
     first: int
     last: int
+    correction_last: int
     seeds: int
     identity_iterations: int
     pair_first: int
@@ -409,7 +412,7 @@ def _wide(p):
 
 def _twice(p):
     """The noise of N-HARPG decorrelates over as many iterations as have passed: runs count more than their length."""
-    return p.last - 2, 2 * p.seeds
+    return p.correction_last, 2 * p.seeds
 
 
 _RATE = (
@@ -511,16 +514,17 @@ def _slope_and_last(t, error, rng):
 
 
 def _calibrated(found, spread, low, high, seeds):
-    """Left, right and tolerance: the table's own 40 seeds are as noisy as ours.
+    """Left, right, tolerance and interval: the table's own 40 seeds are as noisy as ours.
 
     The tolerance is the quantile of Student's law at 3e-5 on each side, so that one row in 16 000 is off by chance.
     """
-    quantile = special.stdtrit(seeds - 1, 1 - 3e-5) * np.sqrt(seeds / (seeds - 1))
-    return found, (low + high) / 2, (high - low) / 2 + quantile * spread * np.sqrt(1 + seeds / TABLE_SEEDS)
+    quantile, shown = special.stdtrit(seeds - 1, [1 - 3e-5, (1 + INTERVAL_LEVEL) / 2]) * np.sqrt(seeds / (seeds - 1))
+    tolerance = (high - low) / 2 + quantile * spread * np.sqrt(1 + seeds / TABLE_SEEDS)
+    return found, (low + high) / 2, tolerance, shown * spread
 
 
 def _noise_table(p, rng, swapped=None, by=None):
-    chain, T, rows = instances.qchain(), 300_000, []
+    chain, T, rows, labels, windows = instances.qchain(), 300_000, [], [], []
     t = np.unique(np.geomspace(1e3, T - 1, 12).astype(np.int64))
     for name in [swapped] if swapped else p.table_methods:
         slope, last = NOISE_TABLE[name]
@@ -530,8 +534,11 @@ def _noise_table(p, rng, swapped=None, by=None):
             found, spread = _slope_and_last(t, _errors(run, chain, None), rng)
             low, high = np.array([slope, np.log(last)]).T
             rows.append(np.array(_calibrated(found, spread, low, high, p.table_seeds)))
-    left, right, tolerance = np.concatenate(rows, axis=1)
-    return Evidence(left=left, right=right, tolerance=tolerance, instance=chain.digest())
+            labels += [f"{what} of {by or name}, QChain, gamma0 {gamma0:g}" for what in ("slope", "last log error")]
+            windows += [(t[0], t[-1]), (t[-1], t[-1])]
+    left, right, tolerance, interval = np.concatenate(rows, axis=1)
+    shown = {"labels": labels, "interval": interval, "windows": windows}
+    return Evidence(left=left, right=right, tolerance=tolerance, **shown, instance=chain.digest())
 
 
 @claim(
@@ -564,14 +571,17 @@ def _pair(method, *, oracle_start=False):
         for n in sizes:
             run = method(oracle, n, p.gamma0, checkpoints=_blocks([n]), rng=rng, theta0=theta0)
             error.append([_errors(run, chain, horizon).mean()])
-        return Evidence(error_lo=error[0], error_hi=error[1], ratio=float(p.pair_ratio), instance=chain.digest())
+        return Evidence(
+            error_lo=error[0], error_hi=error[1], ratio=float(p.pair_ratio), sizes=sizes, instance=chain.digest()
+        )
 
     return measure
 
 
 def _exact_pair(p, rng):
     lo, hi = synthetic_rate(0.4, 1, 1, [1.0, p.pair_ratio], 0.15, rng)[0].T
-    return Evidence(error_lo=lo, error_hi=hi, ratio=float(p.pair_ratio), instance="exponent 2/5")
+    sizes = (2**p.pair_first, p.pair_ratio * 2**p.pair_first)
+    return Evidence(error_lo=lo, error_hi=hi, ratio=float(p.pair_ratio), sizes=sizes, instance="exponent 2/5")
 
 
 @claim(
@@ -595,7 +605,7 @@ def trajectory_rate(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _runs_table(p, rng, swapped=None, by=None):
-    rows = []
+    rows, labels, windows = [], [], []
     for chain_name, name, gamma0, T, slope in (RUNS_TABLE[i] for i in p.runs_rows):
         if swapped not in (None, name):
             continue
@@ -604,8 +614,11 @@ def _runs_table(p, rng, swapped=None, by=None):
         run = method(pg.SingleTrajectory(chain, 30), T, gamma0, checkpoints=t, rng=rng, seeds=p.runs_seeds)
         found, spread = _slope_and_last(t, _errors(run, chain, 30), rng)
         rows.append(_calibrated(found[0], spread[0], slope, slope, p.runs_seeds))
-    left, right, tolerance = np.array(rows).T
-    return Evidence(left=left, right=right, tolerance=tolerance, instance="QChain and FND-Logit")
+        labels.append(f"slope of {by or name}, {chain_name}, gamma0 {gamma0:g}")
+        windows.append((t[0], t[-1]))
+    left, right, tolerance, interval = np.array(rows).T
+    shown = {"labels": labels, "interval": interval, "windows": windows}
+    return Evidence(left=left, right=right, tolerance=tolerance, **shown, instance="QChain and FND-Logit")
 
 
 @claim(
