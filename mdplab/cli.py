@@ -30,9 +30,11 @@ def _console(json_target: str | None = None) -> Any:
     """Standard output, unless JSON goes there: then nothing else does."""
     from rich.console import Console
 
-    console = Console(stderr=json_target == "-", highlight=False)
+    # Between colons a claim's name may be that of an emoji.
+    options: dict[str, Any] = {"stderr": json_target == "-", "highlight": False, "emoji": False}
+    console = Console(**options)
     # A pipe has no width: 80 columns would cut ids that a log should show whole.
-    return console if console.is_terminal else Console(stderr=json_target == "-", highlight=False, width=140)
+    return console if console.is_terminal else Console(**options, width=140)
 
 
 def _write_json(target: str | None, record: Any) -> None:
@@ -113,7 +115,7 @@ def verify(
     """Judge claims: a live table of verdicts; exit code 1 if one is not what its card expects."""
     from mdplab.claims.runner import run_claims
     from mdplab.report.build import build_report
-    from mdplab.report.terminal import RunDisplay, verdict_table
+    from mdplab.report.terminal import RunDisplay, print_verdicts
 
     console = _console(json_file)
     if profile == "full":
@@ -124,7 +126,7 @@ def verify(
         )
     record = run.to_json()
     if json_file != "-":
-        console.print(verdict_table(record["results"], width=console.width))
+        print_verdicts(console, record["results"])
     surprises = [result["id"] for result in record["results"] if not result["as_expected"]]
     seconds = f"in {record['seconds']:.0f} s"
     if surprises:

@@ -1,6 +1,6 @@
 """What a decision rule returns: evidence for and against a claim, before any error budget is spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from types import MappingProxyType
@@ -9,6 +9,8 @@ from typing import Any
 # The family-wise levels of a suite; a rule uses the first for its refutable factor.
 REFUTE_LEVEL = 0.01
 ACCEPT_LEVEL = 0.05
+# Intervals that reports show leave out the refutation level on either side: 98 %.
+INTERVAL_LEVEL = 1 - 2 * REFUTE_LEVEL
 
 REASONS = (
     "underpowered",
@@ -42,7 +44,8 @@ class Decision:
         Smallest factor by which the claim would have to be strengthened to be refuted on the same data, at
         `REFUTE_LEVEL`; infinite if no factor would do.
     statistics
-        What a report shows: slopes, confidence limits, curvature, window.
+        What a report shows: slopes, confidence limits, curvature, window; under `readings` what `reading` makes of the
+        numbers that the rule estimated.
     witness
         For a deterministic refutation, where it happened.
     e_refute, e_accept
@@ -102,3 +105,42 @@ class Decision:
         if self.withhold_accept and self.p_accept <= accept_level:
             return self.withhold_accept
         return self.undecided
+
+
+def reading(
+    what: str,
+    found: float,
+    limits: Sequence[float],
+    against: float,
+    *,
+    tolerance: float | None = None,
+    window: Sequence[float] | None = None,
+) -> dict[str, Any]:
+    """One estimated number as reports show it, in values that JSON holds.
+
+    Parameters
+    ----------
+    what
+        Which number: "exponent, average of 16 instances".
+    found, limits
+        The estimate and its interval (lo, hi) at `INTERVAL_LEVEL`.
+    against
+        What it is tested against.
+    tolerance
+        How far from `against` it may lie, where the claim is an equality.
+    window
+        The first and the last n it is fitted on.
+
+    Examples
+    --------
+    >>> reading("exponent", 0.5, (0.4, 0.6), 0.45, window=(64, 1024))["window"]
+    [64.0, 1024.0]
+    """
+    return {
+        "what": what,
+        "found": float(found),
+        "limits": [float(end) for end in limits],
+        "against": float(against),
+        "tolerance": None if tolerance is None else float(tolerance),
+        "window": None if window is None else [float(end) for end in window],
+    }

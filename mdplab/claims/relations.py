@@ -7,11 +7,11 @@
 | `BoundMean(cap)` | BOUND-E | `error` (m,) in [0, cap], `bound` () |
 | `Rate(exponent)` | RATE-G1 | `n` (K,), `error` (seeds, K), optional `floor` () |
 | `WorstRate(exponent)` | RATE-H1 | as `Rate` |
-| `SequentialRate(exponent)` | RATE-E1 | `error_lo` (m,), `error_hi` (m,), `ratio` () |
+| `SequentialRate(exponent)` | RATE-E1 | `error_lo` (m,), `error_hi` (m,), `ratio` (); optional `sizes` (2,) |
 | `LinearRate()` | LIN-1 | `error` (T,), `floor` () |
 | `Ordering()` | ORD-1 | `left` (m,), `right` (m,); the claim is left < right |
 | `Regret()` | REG-1 | `horizons` (K,), `select` (G, K, m), `estimate` (G, K, m) |
-| `Identity()` | IDENTITY | `left` (k,), `right` (k,), `tolerance` (k,) |
+| `Identity()` | IDENTITY | `left` (k,), `right` (k,), `tolerance` (k,); optional, for a table: see there |
 | `CertificateSound()` | CERTIFICATE | `accepted` (m,) bool, `true` (m,) bool |
 | `Witness()` | WITNESS | `holds` (k,) bool, each re-verified in exact arithmetic; optional `text` |
 
@@ -179,6 +179,7 @@ class SequentialRate(Relation):
 
     rule: ClassVar[str] = "RATE-E1"
     arrays: ClassVar[tuple[str, ...]] = ("error_lo", "error_hi", "ratio")
+    optional: ClassVar[tuple[str, ...]] = ("sizes",)
     deterministic: ClassVar[bool] = False
     not_established: ClassVar[str] = (
         "Says nothing about n outside the pair of sizes compared, other instance families, or the constant; assumes "
@@ -191,7 +192,10 @@ class SequentialRate(Relation):
     def decide(self, stacked: Stacked) -> Decision:
         from mdplab.claims.rules import rates
 
-        return rates.rate_e1(**self._named(stacked), **self.parameters)
+        named = self._named(stacked)
+        if "sizes" in named:
+            named["sizes"] = shared(stacked, "sizes")
+        return rates.rate_e1(**named, **self.parameters)
 
     def describe(self) -> str:
         return f"the error falls at least like n^-{self.exponent - self.margin:g} between two sizes, by e-process"
@@ -294,10 +298,15 @@ class Regret(Relation):
 
 @dataclass(frozen=True)
 class Identity(Relation):
-    """left = right to the stated tolerance, the two sides computed by independent routes."""
+    """left = right to the stated tolerance, the two sides computed by independent routes.
+
+    With `labels` reports show every entry, with the half-width of `left`'s own `interval` at `INTERVAL_LEVEL` and the
+    window that it is fitted on.
+    """
 
     rule: ClassVar[str] = "IDENTITY"
     arrays: ClassVar[tuple[str, ...]] = ("left", "right", "tolerance")
+    optional: ClassVar[tuple[str, ...]] = ("labels", "interval", "windows")
     not_established: ClassVar[str] = _INSTANCES
 
     def decide(self, stacked: Stacked) -> Decision:

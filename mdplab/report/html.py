@@ -7,8 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mdplab.claims.decision import INTERVAL_LEVEL
 from mdplab.report.figures import write_atomically
 
+INTERVAL = f"{INTERVAL_LEVEL:.0%} interval"
 _TONES = {"PROVED": "good", "VERIFIED": "good", "CONSISTENT": "good", "REFUTED": "bad", "INVALID-CHECK": "bad"}
 
 
@@ -41,9 +43,13 @@ def mathml(latex: str, display: str = "block") -> str:
     from latex2mathml.converter import convert
 
     try:
-        return convert(latex, display=display)
+        text = convert(latex, display=display)
     except Exception:  # the converter raises many types on input it does not know
         return f"<code>{escape(latex)}</code>"
+    # The converter leaves a delimiter behind \Big as it is written.
+    for written, sign in ((r"\|", "&#x02016;"), (r"\{", "{"), (r"\}", "}")):
+        text = text.replace(f">{written}<", f">{sign}<")
+    return text
 
 
 def prose(text: str) -> str:
@@ -73,10 +79,37 @@ def arm_tone(arm: Mapping[str, Any]) -> str:
     return "bad" if arm["outcome"] in {"refuted", "accepted", "error"} else "wait"
 
 
+def readings(result: Mapping[str, Any], roles: Collection[str] = ("main", "falsifier", "control")) -> list[dict]:
+    """Every number that the rule estimated, as text: run, what, value, interval, what it is tested against, window.
+
+    The interval is the estimate's own; where the claim is an equality the tolerance stands beside the right-hand side.
+    """
+    rows = []
+    for arm in result["arms"]:
+        if arm["role"] not in roles or arm["name"] == "control:synthetic":
+            continue
+        for one in arm["decision"].get("statistics", {}).get("readings", ()):
+            against = short(one["against"])
+            # A number taken at one n has that for its window.
+            ends = [f"{end:,.0f}" for end in dict.fromkeys(one["window"] or ())]
+            rows.append(
+                {
+                    "run": arm["name"],
+                    "what": one["what"],
+                    "found": short(one["found"]),
+                    INTERVAL: f"[{short(one['limits'][0])}, {short(one['limits'][1])}]",
+                    "tested against": against if one["tolerance"] is None else f"{against} ± {short(one['tolerance'])}",
+                    "window": " – ".join(ends) or "–",
+                }
+            )
+    return rows
+
+
 def _details(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Statistics of the main arm and the provenance, flattened to text."""
     main = next((arm for arm in result["arms"] if arm["role"] == "main"), None)
     pairs = dict(main["decision"].get("statistics", {})) if main else {}
+    pairs.pop("readings", None)
     pairs.update({key: value for key, value in result.get("provenance", {}).items() if key != "power"})
     return [(key.replace("_", " "), _text(value)) for key, value in pairs.items()]
 
@@ -154,6 +187,7 @@ def render(
     for paper in papers:
         for claim in paper["claims"]:
             claim["details"] = _details(claim)
+            claim["readings"] = readings(claim)
     return (
         _environment()
         .get_template("report.html.j2")

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
-from mdplab.report.html import killed, short, tone
+from mdplab.report.html import killed, readings, short, tone
 
 _COLOURS = {"good": "green", "bad": "red", "wait": "yellow"}
 MAX_STATES_SHOWN = 24
@@ -47,6 +47,37 @@ def verdict_table(results: Sequence[Mapping[str, Any]], *, seconds: bool = True,
     if not seconds:
         del columns["s"]
     return _fitted(columns, width, shorten="theorem", drop=("refutable at", "slack", "falsifiers", "s"))
+
+
+def print_verdicts(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
+    """The verdict table; then every number that a claim's rule estimated, with its interval and its window."""
+    console.print(verdict_table(results, width=console.width))
+    shown = {result["id"]: readings(result, roles=("main",)) for result in results}
+    rows = [row for part in shown.values() for row in part]
+    if not rows:
+        return
+    names = [name for name in rows[0] if name not in {"run", "what"}]
+    wide = {name: max(len(name), *(len(row[name]) for row in rows)) for name in names}
+    what = max(len(text) for part in shown for text in (part, *map(_what, shown[part])) if shown[part])
+    if (room := console.width - sum(wide.values()) - GAP * len(wide)) < 2 * SHORTEST:
+        names.remove("tested against")
+        room += wide["tested against"] + GAP
+    what = max(SHORTEST, min(what, room))
+    for claim, part in shown.items():
+        if part:
+            table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+            # What does not fit is folded: labels tell rows apart.
+            table.add_column(escape(claim), width=what, overflow="fold")
+            for name in names:
+                table.add_column(name, justify="right", no_wrap=True, width=wide[name])
+            for row in part:
+                table.add_row(escape(_what(row)), *(escape(row[name]) for name in names))
+            console.print()
+            console.print(table)
+
+
+def _what(row: Mapping[str, str]) -> str:
+    return row["what"] if row["run"] == "main" else f"{row['what']}, {row['run']}"
 
 
 def _fitted(columns: dict[str, list[str]], width: int | None, *, shorten: str = "", drop: Sequence[str] = ()) -> Table:

@@ -66,6 +66,18 @@ def test_a_sequential_rate_reads_fresh_pairs():
     data = {"error_lo": noise[0], "error_hi": 0.25 * noise[1], "ratio": np.full(12, 16.0)}
     assert SequentialRate(0.5).decide(data).outcome() == "accepted"
     assert SequentialRate(0.7).decide(data).outcome() == "refuted"
+    shown = SequentialRate(0.5).decide(data | {"sizes": np.tile([64, 1024], (12, 1))}).statistics["readings"][0]
+    assert shown["window"] == [64.0, 1024.0]
+
+
+@pytest.mark.parametrize("relation", [Rate(0.5), WorstRate(0.5), Regret(0.5)], ids=lambda relation: relation.rule)
+def test_a_slope_comes_with_its_interval_and_its_window(relation):
+    decision = relation.decide(relation.synthetic())
+    for shown in decision.statistics["readings"]:
+        low, high = shown["limits"]
+        assert low < shown["found"] < high
+        assert shown["window"][1] == 16 * shown["window"][0]
+        assert shown["against"] in {0.45, 0.55}
 
 
 def test_replicates_share_one_grid():

@@ -70,6 +70,36 @@ def test_identity():
     assert identity(left, left + np.array([0, 0, 1e-300]), 0.0).slack == np.inf
 
 
+def test_labelled_entries_are_reported_one_by_one():
+    table = {"labels": [["slope", "log error"]], "interval": [[0.1, 0.0]], "windows": [[[1, 8], [8, 8]]]}
+    decision = identity([[1.0, 2.0]], [[1.2, 2.0]], [[0.3, 0.0]], **table)
+    assert decision.outcome() == "accepted"
+    first, second = decision.statistics["readings"]
+    assert first == {
+        **{"what": "slope", "found": 1.0, "limits": [0.9, 1.1], "against": 1.2, "tolerance": 0.3},
+        "window": [1.0, 8.0],
+    }
+    assert second["limits"] == [2.0, 2.0] and second["window"] == [8.0, 8.0]
+    # What is shown decides nothing.
+    assert identity([[1.0, 2.0]], [[1.6, 2.0]], [[0.3, 0.0]], **table).outcome() == "refuted"
+    assert "readings" not in identity([1.0], [1.0], 0.0).statistics
+    assert identity([1.0], [1.0], 0.0, labels=["x"]).statistics["readings"][0]["window"] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"labels": ["a"]}, r"labels has shape \(1,\); expected \(2,\)"),
+        ({"labels": ["a", "b"], "interval": [0.1]}, r"interval has shape \(1,\)"),
+        ({"labels": ["a", "b"], "interval": [0.1, -0.1]}, r"interval\[1\] is -0.1; expected at least 0"),
+        ({"labels": ["a", "b"], "windows": [[1, 2]]}, r"windows has shape \(1, 2\); expected \(2, 2\)"),
+    ],
+)
+def test_tables_that_do_not_fit_are_named(table, message):
+    with pytest.raises(ValueError, match=message):
+        identity([1.0, 2.0], [1.0, 2.0], 0.0, **table)
+
+
 def test_certificate_soundness_needs_temptation_and_completeness():
     true = np.array([True, True, False, False])
     assert certificate(true, true).outcome() == "accepted"

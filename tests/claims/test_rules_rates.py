@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from mdplab.claims.decision import INTERVAL_LEVEL
 from mdplab.claims.rules import rate_e1, rate_g1, rate_h1, synthetic_rate
 
 N = 64 * 2.0 ** np.arange(9)
@@ -25,6 +26,63 @@ def test_noise_free_power_laws_are_read_exactly(rule):
     # Strengthened to the measured exponent plus the margin, the claim is refuted.
     assert decision.refutable_factor == pytest.approx(1.1)
     assert rule(power_law(0.4, sigma=0.0), N, exponent=0.5).outcome() == "refuted"
+
+
+def test_the_window_of_a_slope_is_reported_in_n_and_its_limits_are_those_of_the_tests():
+    decision = rate_g1(power_law(0.45, sigma=0.3), N, exponent=0.5)
+    (shown,) = decision.statistics["readings"]
+    assert shown["window"] == [1024.0, 16384.0] and shown["against"] == 0.45
+    assert shown["found"] == decision.statistics["exponent"]
+    # A threshold at a limit is rejected at 1 % exactly: the interval leaves out 1 % on either side.
+    for end, side in zip(shown["limits"], ("p_accept", "p_refute")):
+        again = rate_g1(power_law(0.45, sigma=0.3), N, exponent=end + 0.05)
+        assert getattr(again, side) == pytest.approx(0.01)
+    floored = rate_g1(power_law(0.5, sigma=0.0), N, exponent=0.5, floor=power_law(0.5, sigma=0.0)[:, 0, 5] / 20)
+    assert floored.statistics["readings"][0]["window"] == [256.0, 4096.0]
+    assert INTERVAL_LEVEL == 0.98
+
+
+def test_the_slowest_instance_is_reported_with_an_interval_for_all_instances_at_once():
+    error = np.concatenate([power_law(0.3, I=1, S=16), power_law(0.7, I=11, S=16)])
+    average, slowest = rate_h1(error, N, exponent=0.5).statistics["readings"]
+    assert "instance 0" in slowest["what"] and slowest["window"] == average["window"] == [1024.0, 16384.0]
+    x = np.log(N[-5:])
+    each = -np.polyfit(x, np.log(error[0, :, -5:]).T, 1)[0]
+    # Bonferroni: 1 % over twelve instances on either side.
+    low, high = stats.t(15, each.mean(), stats.sem(each)).interval(1 - 0.02 / 12)
+    np.testing.assert_allclose([slowest["found"], *slowest["limits"]], [each.mean(), low, high])
+
+
+def test_the_sequential_interval_inverts_both_e_processes():
+    rng = np.random.default_rng([96])
+    lo, hi = np.exp(0.2 * rng.standard_normal((2, 60))) * [[1.0], [16.0**-0.5]]
+    decision = rate_e1(lo, hi, 16.0, exponent=0.5, sizes=[64, 1024])
+    (shown,) = decision.statistics["readings"]
+    assert shown["window"] == [64.0, 1024.0] and shown["against"] == 0.45
+    assert shown["limits"][0] < 0.5 < shown["limits"][1]
+    # Ends are local exponents of pairs, which lie further apart than this.
+    nudge = 1e-9
+
+    def at(theta):
+        return rate_e1(lo, hi, 16.0, exponent=theta, margin=0.0)
+
+    low, high = shown["limits"]
+    assert at(low - nudge).p_accept <= 0.01 < at(low + nudge).p_accept
+    assert at(high + nudge).p_refute <= 0.01 < at(high - nudge).p_refute
+    # Fewer pairs than either process needs exclude no exponent.
+    assert rate_e1(lo[:3], hi[:3], 16.0, exponent=0.5).statistics["limits"] == (-np.inf, np.inf)
+
+
+def test_the_sequential_interval_covers():
+    # Each end may miss with probability 1 %; of 300 runs more than 15 misses have probability 5e-4 at 2 %.
+    rng = np.random.default_rng([97])
+    missed = 0
+    for _ in range(300):
+        lo, hi = np.exp(0.2 * rng.standard_normal((2, 80))) * [[1.0], [16.0**-0.5]]
+        low, high = rate_e1(lo, hi, 16.0, exponent=0.5).statistics["limits"]
+        missed += not low <= 0.5 <= high
+    assert stats.binom(300, 0.02).sf(15) < 1e-3
+    assert missed <= 15
 
 
 def test_the_average_rule_is_the_t_test_of_one_slope_per_instance():
@@ -221,3 +279,9 @@ def test_worst_case_needs_seeds():
 def test_bad_pairs_are_named(lo, hi, ratio, message):
     with pytest.raises(ValueError, match=message):
         rate_e1(lo, hi, ratio, exponent=0.5)
+
+
+@pytest.mark.parametrize("sizes", [[64.0, 512.0], [64.0, 128.0, 1024.0], [64.0]])
+def test_sizes_are_those_of_the_ratio(sizes):
+    with pytest.raises(ValueError, match=r"sizes is .*; expected n and ratio \* n, ratio=16"):
+        rate_e1(np.ones(3), np.ones(3), 16.0, exponent=0.5, sizes=sizes)

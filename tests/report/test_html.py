@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from mdplab.report.html import arm_tone, mathml, render, short, tone, write_report
+from mdplab.claims.decision import reading
+from mdplab.report.html import arm_tone, mathml, readings, render, short, tone, write_report
 
 ARM = {
     "name": "main",
@@ -69,6 +70,41 @@ def test_the_page_says_everything_and_escapes_it():
         assert text in page
     assert "Contraction &lt;b&gt;" in page and "<math" in page and "prefers-color-scheme: dark" in page
     assert "http" not in page.replace("http://www.w3.org/1998/Math/MathML", ""), "the page loads nothing from elsewhere"
+
+
+def _estimated(*readings, **changes):
+    """The result with an arm that estimated these numbers, and a falsifier that did too."""
+    decision = {**ARM["decision"], "statistics": {"readings": list(readings)}}
+    arms = [{**ARM, "decision": decision}, {**ARM, "decision": decision, "name": "falsifier:f", "role": "falsifier"}]
+    return {**RESULT, **EXTRA, "arms": [*arms, {**arms[0], "name": "control:synthetic", "role": "control"}], **changes}
+
+
+SLOPE = reading("exponent, average of 8 instances", 0.4021, (0.3917, float("inf")), 0.36, window=(512, 8192))
+# The tolerance is text of the page here.
+ROW = reading("slope of transport", -0.361, (-0.433, -0.288), -0.391, tolerance=0.19, window=(299999, 299999))
+
+
+def test_every_slope_is_shown_with_its_interval_and_its_window():
+    shown = {"run": "main", "what": "exponent, average of 8 instances", "found": "0.402", "window": "512 – 8,192"}
+    shown |= {"98% interval": "[0.392, ∞]", "tested against": "0.36"}
+    result = _estimated(SLOPE, ROW)
+    assert readings(result)[0] == shown
+    assert [row["run"] for row in readings(result)] == ["main", "main", "falsifier:f", "falsifier:f"]
+    assert [row["run"] for row in readings(result, roles=("main",))] == ["main", "main"]
+    papers = _papers()
+    papers[0]["claims"] = [result]
+    page = render(RUN, papers)
+    for text in (*shown.values(), "[-0.433, -0.288]", "-0.391 ± 0.19", ">299,999<"):
+        assert text in page
+    assert "readings" not in page and "Estimates" not in render(RUN, _papers())
+    # JSON spells infinities, and what was stored before has no readings.
+    again = _estimated({**SLOPE, "limits": [0.3917, "inf"]})
+    assert readings(again)[0] == shown and readings(RESULT) == []
+
+
+def test_large_delimiters_are_signs():
+    assert mathml(r"\Big\| x \Big\|").count("&#x02016;") == 2
+    assert "\\" not in mathml(r"\big\{ x \big\}")
 
 
 def test_a_claim_links_to_its_lemmas(tmp_path):

@@ -2,16 +2,18 @@
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from mdplab.claims.decision import reading
 from mdplab.claims.result import ArmResult, ClaimResult
 from mdplab.claims.runner import Event
 from mdplab.models import MDP, Certificate, Solution
 from mdplab.report.lemmas import check_lemmas
-from mdplab.report.terminal import RunDisplay, finite, print_solution, verdict_picture, verdict_table
+from mdplab.report.terminal import RunDisplay, finite, print_solution, print_verdicts, verdict_picture, verdict_table
 
 RESULT = ClaimResult(
     "smith2027:x", "smith2027", "x", "Theorem 1", "x", "Bound", "REFUTED", "why", "VERIFIED", False,
@@ -63,6 +65,30 @@ def test_narrow_tables_lose_columns_and_never_ids_verdicts_or_digits(width):
     assert long in first and "REFUTED" in first
     assert ("slack" in head) == ("1.5" in first) and "…" not in first.replace("N-PG-IGT", "").split("REFUTED")[1]
     assert ("theorem" in head and "refutable at" in head) or width < 140
+
+
+@pytest.mark.parametrize("width", [60, 80, 140])
+def test_slopes_follow_the_verdicts_and_keep_their_interval_and_window(width):
+    slope = reading("exponent, average of 24 instances", 0.4021, (0.3917, 0.4125), 0.36, window=(512, 8192))
+    arms = tuple(ArmResult(name, "main", "accepted", decision={"statistics": {"readings": [slope]}})
+                 for name in ("main", "two-start"))  # fmt: skip
+    other = {**RESULT.to_json(), "id": "smith2027:no_slope"}
+    screen = io.StringIO()
+    console = Console(file=screen, width=width, highlight=False)
+    print_verdicts(console, [replace(RESULT, arms=(*arms, *RESULT.arms)).to_json(), other])
+    verdicts, slopes = screen.getvalue().split("\n\n")
+    assert "smith2027:no_slope" in verdicts and "smith2027:no_slope" not in slopes
+    assert max(map(len, slopes.splitlines())) <= width and "…" not in slopes
+    for text in ("0.402", "[0.392, 0.412]", "512 – 8,192"):
+        assert slopes.count(text) == 2
+    assert "two-start" in slopes and "smith2027:x" in slopes
+    assert slopes.count("0.36") == (2 if width > 60 else 0)
+
+
+def test_without_slopes_there_is_the_table_alone():
+    screen = io.StringIO()
+    print_verdicts(Console(file=screen, width=100), [RESULT.to_json()])
+    assert len(screen.getvalue().splitlines()) == 2
 
 
 @pytest.mark.parametrize("terminal", [True, False])

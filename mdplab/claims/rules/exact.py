@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.claims.decision import Decision
+from mdplab.claims.decision import Decision, reading
 from mdplab.claims.rules.checks import flags, numbers, raise_first
 
 
@@ -13,7 +13,9 @@ def place(name: str, index: tuple[int, ...]) -> str:
     return f"{name}[{', '.join(str(int(i)) for i in index)}]" if index else name
 
 
-def identity(left: Any, right: Any, tolerance: Any) -> Decision:
+def identity(
+    left: Any, right: Any, tolerance: Any, labels: Any = None, interval: Any = None, windows: Any = None
+) -> Decision:
     """Whether two routes to the same quantities agree within a tolerance that is fixed beforehand.
 
     Parameters
@@ -22,6 +24,13 @@ def identity(left: Any, right: Any, tolerance: Any) -> Decision:
         Finite, of the same shape.
     tolerance
         At least 0, broadcastable to `left`.
+    labels
+        Text, of the shape of `left`: what each entry is. With it the report shows every entry.
+    interval
+        Half-widths of the confidence intervals of `left`, at `INTERVAL_LEVEL`, of its shape; shown beside the labels
+        and not tested. 0 by default: `left` is exact.
+    windows
+        The first and the last n that each entry is fitted on, of the shape of `left` with a last axis of 2; shown only.
 
     Returns
     -------
@@ -50,6 +59,9 @@ def identity(left: Any, right: Any, tolerance: Any) -> Decision:
         values = f"{float(left[worst])!r}, right = {float(right[worst])!r}"
         text = f"{place('left', worst)} = {values}, tolerance {float(tolerance[worst]):g}"
     top = float(ratio[worst])
+    statistics: dict[str, Any] = {"largest_gap": float(gap.max()), "entries": gap.size}
+    if labels is not None:
+        statistics["readings"] = _entries(left, right, tolerance, np.asarray(labels), interval, windows)
     return Decision(
         "IDENTITY",
         True,
@@ -57,9 +69,27 @@ def identity(left: Any, right: Any, tolerance: Any) -> Decision:
         float(wrong.any()),
         slack=top,
         refutable_factor=1 / top if top > 0 else np.inf,
-        statistics={"largest_gap": float(gap.max()), "entries": gap.size},
+        statistics=statistics,
         witness=text,
     )
+
+
+def _entries(
+    left: np.ndarray, right: np.ndarray, tolerance: np.ndarray, labels: np.ndarray, interval: Any, windows: Any
+) -> list[dict[str, Any]]:
+    """A reading of every labelled entry."""
+    width = np.zeros(left.shape) if interval is None else numbers("interval", interval, tuple(range(8)))
+    raise_first("interval", width, width < 0, "at least 0")
+    expected = {"labels": (labels, left.shape), "interval": (width, left.shape)}
+    if windows is not None:
+        windows = numbers("windows", windows, tuple(range(9)))
+        expected["windows"] = windows, (*left.shape, 2)
+    for name, (array, shape) in expected.items():
+        if array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}; expected {shape}, as left has {left.shape}")
+    ends = [None] * left.size if windows is None else windows.reshape(-1, 2)
+    rows = zip(labels.flat, left.flat, width.flat, right.flat, tolerance.flat, ends)
+    return [reading(str(what), x, (x - w, x + w), y, tolerance=t, window=n) for what, x, w, y, t, n in rows]
 
 
 def certificate(accepted: Any, true: Any) -> Decision:

@@ -5,12 +5,13 @@ error over the last doublings of a grid, against one threshold theta = exponent 
 (curvature over the whole grid, measured floor) only withhold, so the levels of the two tests stand.
 """
 
+import bisect
 from typing import Any
 
 import numpy as np
 from scipy import special
 
-from mdplab.claims.decision import REFUTE_LEVEL, Decision
+from mdplab.claims.decision import REFUTE_LEVEL, Decision, reading
 from mdplab.claims.rules.checks import above_zero, at_least_two, numbers, probability, run_order
 from mdplab.claims.rules.e_process import anytime, bernoulli_log_path
 from mdplab.claims.rules.window import (
@@ -138,7 +139,8 @@ def rate_h1(
 
     Returns
     -------
-    Decision; `statistics` has the p-value of Cochran's Q, the mean slope of every instance and the slowest one.
+    Decision; `statistics` has the p-value of Cochran's Q, the mean slope of every instance and the slowest one, whose
+    interval holds for all instances at once.
 
     Source
     ------
@@ -185,6 +187,11 @@ def rate_h1(
         no_refute = "log-ambiguous" if log_power is None else no_refute
     statistics = window_statistics(data, slopes, lo, hi, curvature)
     statistics |= {"heterogeneity_p": heterogeneity_p, "instance_slopes": mean, "worst_instance": worst}
+    # The slowest of many is chosen by its slope: its interval is one of all instances at once.
+    width = float(special.stdtrit(S - 1, 1 - REFUTE_LEVEL / mean.size)) * float(np.sqrt(variance[worst] / S))
+    limits = (mean[worst] - width, mean[worst] + width)
+    slowest = reading(f"exponent, slowest (instance {worst})", mean[worst], limits, data.theta, window=data.ends)
+    statistics["readings"] = [*statistics["readings"], slowest]
     p = (p_refute, above)
     return _rate_decision("RATE-H1", data, p, (no_refute, no_accept), undecided, exponent, margin, statistics)
 
@@ -199,7 +206,9 @@ def _welch(mean: np.ndarray, variance: np.ndarray, S: int) -> float:
     return float(special.fdtrc(I - 1, (I**2 - 1) / (3 * spread), F))
 
 
-def rate_e1(error_lo: Any, error_hi: Any, ratio: float, *, exponent: float, margin: float = 0.05) -> Decision:
+def rate_e1(
+    error_lo: Any, error_hi: Any, ratio: float, *, exponent: float, margin: float = 0.05, sizes: Any = None
+) -> Decision:
     """Sequential, distribution-free test of a rate claim, one bit per pair of fresh runs; it may stop at any time.
 
     The bit: did the error, multiplied by `ratio^theta`, go up from n to `ratio * n`? Where the exponent is at least
@@ -214,10 +223,13 @@ def rate_e1(error_lo: Any, error_hi: Any, ratio: float, *, exponent: float, marg
         Above 1; a number, or an array of copies of it.
     exponent, margin
         The threshold of both tests is `exponent - margin`.
+    sizes
+        The two sizes (n, ratio * n), `(2,)`, for the report.
 
     Returns
     -------
-    Decision with e-values at the last pair, and anytime-valid p-values 1 / max e. Two points show no curvature, so
+    Decision with the median local exponent and the limits that the same e-processes give it at any time, with
+    e-values at the last pair, and anytime-valid p-values 1 / max e. Two points show no curvature, so
     nothing is withheld: the curvature guard needs a grid, and RATE-G1.
 
     Source
@@ -239,40 +251,53 @@ def rate_e1(error_lo: Any, error_hi: Any, ratio: float, *, exponent: float, marg
     ratios = np.unique(numbers("ratio", ratio, tuple(range(np.ndim(ratio) + 1))))
     if ratios.size != 1 or ratios[0] <= 1:
         raise ValueError(f"ratio is {ratios}; expected one number above 1")
+    if sizes is not None:
+        sizes = numbers("sizes", sizes, (1,), positive=True)
+        # One rounding of each of the three numbers.
+        if sizes.shape != (2,) or abs(sizes[1] / sizes[0] / ratios[0] - 1) > 1e-15:
+            raise ValueError(f"sizes is {sizes}; expected n and ratio * n, ratio={ratios[0]:g}")
     theta = above_zero("exponent", exponent) - float(numbers("margin", margin, (0,)))
     change = run_order(np.log(hi) - np.log(lo)) + theta * np.log(ratios[0])
     p_refute, e_refute = anytime(bernoulli_log_path((change > 0).astype(float), 0.5, +1))
     p_accept, e_accept = anytime(bernoulli_log_path((change >= 0).astype(float), 0.5, -1))
     local = theta - change / np.log(ratios[0])
     measured = float(np.median(local))
+    limits = _anytime_limits(local)
+    shown = reading(f"exponent, median of {change.size} pairs", measured, limits, theta, window=sizes)
     return Decision(
         "RATE-E1",
         False,
         p_refute,
         p_accept,
         slack=exponent / measured if measured > 0 else np.inf,
-        refutable_factor=_refutable_exponent(local, margin) / exponent,
-        statistics={"up": float((change > 0).mean()), "median_exponent": measured, "pairs": change.size,
-                    "threshold": theta},
+        refutable_factor=max(limits[1] + margin, 0.0) / exponent,
+        statistics={"up": float((change > 0).mean()), "exponent": measured, "limits": limits, "pairs": change.size,
+                    "ratio": float(ratios[0]), "threshold": theta, "readings": [shown]},
         e_refute=e_refute,
         e_accept=e_accept,
     )  # fmt: skip
 
 
-def _refutable_exponent(local: np.ndarray, margin: float) -> float:
-    """Smallest exponent whose claim these local exponents (m,) refute: a claim of more turns more bits up."""
+def _anytime_limits(local: np.ndarray) -> tuple[float, float]:
+    """Limits of the median of local exponents (m,), each at `REFUTE_LEVEL` and valid at any time.
+
+    The test is inverted: a claim of a larger exponent turns more bits up. Below the lower limit it is accepted, above
+    the upper one refuted; an end that no claim reaches is infinite.
+    """
     levels = np.unique(local)
 
     def refuted(level: float) -> bool:
         return anytime(bernoulli_log_path((local <= level).astype(float), 0.5, +1))[0] <= REFUTE_LEVEL
 
-    if not refuted(levels[-1]):
-        return np.inf
-    low, high = -1, levels.size - 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if refuted(levels[middle]) else (middle, high)
-    return max(float(levels[high]) + margin, 0.0)
+    def doubted(level: float) -> bool:
+        return anytime(bernoulli_log_path((local < level).astype(float), 0.5, -1))[0] > REFUTE_LEVEL
+
+    high = bisect.bisect_left(levels, True, key=refuted)
+    low = bisect.bisect_left(levels, True, key=doubted)
+    return (
+        float(levels[low - 1]) if low > 0 else -np.inf,
+        float(levels[high]) if high < levels.size else np.inf,
+    )
 
 
 def synthetic_rate(exponent: float, I: int, S: int, n: Any, sigma: float, rng: np.random.Generator) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from mdplab.claims.decision import REFUTE_LEVEL, Decision
+from mdplab.claims.decision import REFUTE_LEVEL, Decision, reading
 from mdplab.claims.rules.checks import above_zero, at_least_two, doubling_grid, numbers
 
 
@@ -86,6 +86,7 @@ def reg_1(
     z = (slope - threshold) / se
     width = float(special.ndtri(1 - REFUTE_LEVEL)) * se
     lo, hi = slope - width, slope + width
+    shown = reading("exponent of the worst regret", slope, (lo, hi), threshold, window=(T[-window - 1], T[-1]))
     return Decision(
         "REG-1",
         False,
@@ -93,5 +94,5 @@ def reg_1(
         float(special.ndtr(z)),
         slack=max(slope, 0.0) / exponent,
         refutable_factor=exponent / (lo - margin) if lo > margin else np.inf,
-        statistics=statistics | {"exponent": slope, "se": se, "limits": (lo, hi)},
+        statistics=statistics | {"exponent": slope, "se": se, "limits": (lo, hi), "readings": [shown]},
     )

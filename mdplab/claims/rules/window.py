@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from mdplab.claims.decision import REFUTE_LEVEL, Decision
+from mdplab.claims.decision import REFUTE_LEVEL, Decision, reading
 from mdplab.claims.rules.checks import above_zero, at_least_two, doubling_grid, numbers, raise_first
 
 FUNCTIONALS = ("mean_log", "log_mean", "log_median")
@@ -29,13 +29,23 @@ def one_sided(values: np.ndarray, threshold: float) -> tuple[float, float, float
 class Window:
     """Validated evidence of a rate claim: log errors after division by the registered logarithm."""
 
-    x: np.ndarray
+    n: np.ndarray
     log_error: np.ndarray
     aggregate: np.ndarray
     last: int
     window: int
     theta: float
     undivided: np.ndarray
+
+    @property
+    def x(self) -> np.ndarray:
+        """log n."""
+        return np.log(self.n)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The first and the last n of the window."""
+        return float(self.n[self.last - self.window]), float(self.n[self.last])
 
     def slopes(self, values: np.ndarray) -> np.ndarray:
         """Exponents (minus the slopes) on the window, over the last axis."""
@@ -95,7 +105,7 @@ def checked_window(
     if log_power:
         correction = log_power * np.log(np.log(n))
         log_error, aggregate = log_error - correction, aggregate - correction
-    return Window(np.log(n), log_error, aggregate, last, window, exponent - margin, undivided)
+    return Window(n, log_error, aggregate, last, window, exponent - margin, undivided)
 
 
 def _above_floor(error: np.ndarray, aggregate: np.ndarray, floor: np.ndarray) -> tuple[np.ndarray, int]:
@@ -128,6 +138,15 @@ def window_statistics(data: Window, slopes: np.ndarray, lo: float, hi: float, cu
         "threshold": data.theta,
         "curvature": float(curvature.mean()),
         "window": (int(data.last - data.window), int(data.last)),
+        "readings": [
+            reading(
+                f"exponent, average of {slopes.size} instances",
+                slopes.mean(),
+                (lo, hi),
+                data.theta,
+                window=data.ends,
+            )
+        ],
     }
 
 
