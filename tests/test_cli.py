@@ -77,6 +77,13 @@ def test_bad_input_is_one_line_and_exit_code_two(shell, tmp_path, arguments, sai
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"], "nothing is written on bad input"
 
 
+def test_an_id_is_not_read_as_an_emoji(capsys):
+    from mdplab.cli import _console
+
+    _console().print("li2024:envelope: VERIFIED")
+    assert capsys.readouterr().out == "li2024:envelope: VERIFIED\n"
+
+
 def test_usage_errors_are_exit_code_two(shell):
     assert shell("solve")[0] == 2
     assert shell("nosuchcommand")[0] == 2
