@@ -16,6 +16,7 @@ FALSIFIED = {
     "memory_helps": {"dear": Fraction(1)},
     "barrier_stationary": {"share": 2},
     "inexact_floor": {"drift": 1},
+    "quadratic_floor": {"power": 0},
 }
 
 _HALF = Fraction(1, 2)
@@ -153,4 +154,32 @@ def lemma_inexact_floor(drift: int = 2) -> Checked:
         "Cen, Cheng, Chen, Wei, Chi 2022, inexact entropy-regularised natural gradient; recursions derived",
         "fixed point of three linear recursions, and the diagonal of their matrix",
         sympy.cancel(floor**2 + rate**2),
+    )
+
+
+def lemma_quadratic_floor(power: int = 1) -> Checked:
+    """d/ds KL(P_s || P_0) = s Var_s(e) for P_s ~ w exp(s e), three atoms.
+
+    A variance is at most sp(e)^2 / 4, so that a greedy step on Q + e, s = 1 / tau, loses at most tau KL <= sp(e)^2 /
+    (8 tau) at each state, and the value after it eps + gamma eps + gamma^2 eps + ... = eps / (1 - gamma).
+    """
+    s = sympy.symbols("s", positive=True)
+    w, e, y = (
+        sympy.symbols("w0:3", positive=True),
+        sympy.symbols("e0:3", real=True),
+        sympy.symbols("y0:3", positive=True),
+    )
+    weights = [w[i] * sympy.exp(s * e[i]) for i in range(3)]
+    total = sum(weights)
+    mean = sum(weights[i] * e[i] for i in range(3)) / total
+    variance = sum(weights[i] * (e[i] - mean) ** 2 for i in range(3)) / total
+    # KL(P_s || P_0) = s E_s e - log Z_s + log Z_0.
+    slope = sympy.diff(s * mean - sympy.log(total), s)
+    difference = (slope - s**power * variance).subs({sympy.exp(s * e[i]): y[i] for i in range(3)})
+    return Checked(
+        "IDENTITY",
+        "d/ds KL(P_s || P_0) = s Var_s(e), P_s(i) = w_i exp(s e_i) / Z_s, three atoms",
+        "derived; Gibbs policies",
+        "differentiation, exponentials as free symbols, one numerator",
+        sympy.expand(sympy.numer(sympy.together(difference))),
     )

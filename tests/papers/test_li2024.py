@@ -11,7 +11,7 @@ from mdplab.instances.random import garnet
 from mdplab.kernels.softmax import softmax
 from mdplab.papers import li2024
 
-PARAMS = li2024.Params(states=4, actions=3, problems=2, steps=60, long_steps=200)
+PARAMS = li2024.Params(states=4, actions=3, problems=2, steps=60, long_steps=200, sampled_steps=30, batch=16, seeds=1)
 
 
 def test_the_oracle_is_gap_and_gradient():
@@ -53,7 +53,9 @@ def test_the_regularised_bandit_is_a_divergence():
 
 def test_a_wrong_policy_may_be_frozen_in_with_the_optimum_known():
     """Sixteen starts at three times a normal draw: one stays at a gap of 0.083, the others converge."""
-    params = li2024.Params(states=4, actions=3, problems=2, steps=60, long_steps=200)
+    params = li2024.Params(
+        states=4, actions=3, problems=2, steps=60, long_steps=200, sampled_steps=30, batch=16, seeds=1
+    )
     ends = []
     for key in range(8):
         rng = np.random.default_rng(key)
@@ -76,7 +78,9 @@ def test_separated_problems_are():
 
 def test_the_constant_holds_for_other_sizes():
     mdp = garnet(2, 5, 2, gamma=0.5, rng=np.random.default_rng([618])).replace(mu=[0.5, 0.5])
-    params = li2024.Params(states=2, actions=5, problems=1, steps=60, long_steps=200)
+    params = li2024.Params(
+        states=2, actions=5, problems=1, steps=60, long_steps=200, sampled_steps=30, batch=16, seeds=1
+    )
     run = polyak_gradient(
         li2024.gap_oracle(mdp), li2024._start(params), best=0.0, cap=1e4, num_iters=2000, checkpoints=np.array([2000])
     )

@@ -7,7 +7,7 @@ from mdplab.algorithms.policy_gradient.ecrm import projected_gradient, projected
 from mdplab.exact.ecrm import ecrm_optimum
 from mdplab.papers import yu2023
 
-PARAMS = yu2023.Params(states=3, actions=2, problems=2, policies=2, steps=40, points=7)
+PARAMS = yu2023.Params(states=3, actions=2, problems=2, policies=2, steps=40, points=7, batch=50)
 
 
 def test_a_first_step_that_is_charged_like_later_ones_shifts_every_value():
