@@ -1,0 +1,142 @@
+"""Online sensitivity sampling and LPO: plain NumPy beside the kernels, invariances, what bad input says."""
+
+import numpy as np
+import pytest
+
+from mdplab.algorithms.policy_gradient.lpo import lpo, sensitivity, sensitivity_sampling
+from mdplab.instances.episodic import deep_sea_episodic
+from mdplab.models import LinearMDP
+
+SEA = {"episodes": 300, "C": 1.0, "bonus": 0.3, "eta": 30.0, "num_steps": 10, "v_max": 1.02}
+
+
+def test_one_dimension_by_hand():
+    # Nothing kept: 4 R^2 phi^2 / beta; something: phi^2 / (L + beta / 4 R^2).
+    assert sensitivity(np.array([3.0]), np.zeros((1, 1)), beta=2.0, radius=0.5) == pytest.approx(4.5, rel=1e-15)
+    # One division.
+    assert sensitivity(np.array([1.0]), np.array([[3.0]]), beta=4.0, radius=1.0) == pytest.approx(0.25, rel=1e-15)
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_the_kernel_does_what_plain_numpy_does(weighted):
+    rng = np.random.default_rng([2101, weighted])
+    T, d, c, ridge = 60, 3, 2.5, 0.7
+    features, uniforms, marks = rng.standard_normal((T, d)), rng.random(T), np.arange(1, T + 1)
+    run = sensitivity_sampling(features, uniforms, scale=c, ridge=ridge, weighted=weighted, checkpoints=marks)
+    L, G, last, switches, kept, potential = ridge * np.eye(d), ridge * np.eye(d), 0.0, 0, 0, 0.0
+    for t, phi in enumerate(features):
+        x = phi @ np.linalg.solve(L, phi)
+        p = min(1, c * min(1, x))
+        potential += min(1, x)
+        G += np.outer(phi, phi)
+        if uniforms[t] < p:
+            L += np.outer(phi, phi) / (p if weighted else 1)
+            kept += 1
+            log_det = np.linalg.slogdet(L / ridge)[1]
+            if log_det >= last + np.log(2):
+                switches, last = switches + 1, log_det
+        assert (run["kept"][t], run["switches"][t]) == (kept, switches)
+        # Sixty rank-one updates of well-conditioned matrices.
+        np.testing.assert_allclose(run["sampled"][t], L, rtol=1e-11)
+        np.testing.assert_allclose(run["full"][t], G, rtol=1e-12, atol=1e-12)
+        assert run["probability"][t] == pytest.approx(p, rel=1e-11)  # as above
+        assert run["potential"][t] == pytest.approx(potential, rel=1e-11)  # as above
+        assert run["log_det"][t] == pytest.approx(np.linalg.slogdet(L / ridge)[1], abs=1e-10)  # as above
+    assert 0 < kept < T and 0 < switches < kept
+
+
+def test_other_rules_ignore_what_was_kept():
+    T, marks = 400, np.arange(1, 401)
+    features, uniforms = np.ones((T, 1)), np.random.default_rng([2102]).random(T)
+    root = sensitivity_sampling(features, uniforms, scale=3.0, rule="root", checkpoints=marks)
+    # One division and one root.
+    np.testing.assert_allclose(root["probability"], np.minimum(1, 3 / np.sqrt(marks)), rtol=1e-15)
+    assert root["kept"][-1] == (uniforms < root["probability"]).sum()
+    even = sensitivity_sampling(features, uniforms, scale=0.25, rule="uniform", checkpoints=marks)
+    assert np.all(even["probability"] == 0.25) and even["kept"][-1] == (uniforms < 0.25).sum()
+    assert even["sampled"][-1, 0, 0] == 1 + 4 * even["kept"][-1]
+
+
+def test_everything_kept_once_is_the_stream():
+    features = np.random.default_rng([2103]).standard_normal((200, 4))
+    run = sensitivity_sampling(features, np.zeros(200), scale=1.0, rule="uniform", ridge=0.5)
+    assert np.array_equal(run["sampled"], run["full"]) and run["kept"][0] == 200
+    # A sum of two hundred squares.
+    np.testing.assert_allclose(run["full"][0], features.T @ features + 0.5 * np.eye(4), rtol=1e-12, atol=1e-12)
+
+
+def test_features_that_are_zero_are_never_kept():
+    run = sensitivity_sampling(np.zeros((50, 2)), np.zeros(50), scale=10.0)
+    assert run["kept"][0] == 0 and run["potential"][0] == 0 and run["log_det"][0] == 0
+
+
+def test_rotated_features_give_the_same_run():
+    sea = deep_sea_episodic(4)
+    turn = np.linalg.qr(np.random.default_rng([2104]).standard_normal((8, 8)))[0]
+    turned = LinearMDP(sea.phi @ turn, turn.T @ sea.mu, sea.theta @ turn, 4, start=0)
+    first, second = (lpo(x, **SEA, rng=np.random.default_rng([2105])) for x in (sea, turned))
+    assert np.array_equal(first["kept"], second["kept"]) and np.array_equal(first["switches"], second["switches"])
+    # Roundings of critics, times eta and steps.
+    np.testing.assert_allclose(first["policy"], second["policy"], atol=1e-9)
+
+
+def test_the_policy_changes_at_switches_only():
+    run = lpo(deep_sea_episodic(4), **SEA, rng=np.random.default_rng([2106]))
+    policy, switches = run["policy"][0], run["switches"][0]
+    changed = (np.abs(np.diff(policy, axis=0)) > 0).any(axis=(1, 2, 3))
+    assert not changed[np.diff(switches) == 0].any() and changed.sum() >= 10
+    assert 0 < switches[-1] <= run["log_det"][0, -1] / np.log(2) < run["kept"][0, -1] < 1200
+
+
+def test_switching_at_every_change_solves_too_and_switches_more():
+    late = {"checkpoints": np.array([299]), "rng": np.random.default_rng([2107])}
+    often = lpo(deep_sea_episodic(4), **SEA, growth=1.0, **late)
+    seldom = lpo(deep_sea_episodic(4), **SEA, growth=4.0, **late)
+    assert often["switches"][0, 0] > 2 * seldom["switches"][0, 0] > 0
+    right = np.arange(4)
+    assert often["policy"][0, 0, right, right, 1].prod() > 0.9 < seldom["policy"][0, 0, right, right, 1].prod()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"scale": 0.0}, "scale is 0"),
+        ({"ridge": -1.0}, "ridge is -1"),
+        ({"growth": 1.0}, "growth is 1"),
+        ({"rule": "best"}, "rule is 'best'"),
+        ({"checkpoints": np.array([4])}, r"checkpoints are \[4\]"),
+        ({"features": np.array([[np.nan], [0.0], [0.0]])}, r"features\[0, 0\] is nan"),
+        ({"features": np.ones(3)}, r"features has shape \(3,\)"),
+        ({"uniforms": np.array([0.0, 1.0, 0.0])}, r"uniforms\[1\] is 1"),
+    ],
+)
+def test_bad_streams_are_named(changes, message):
+    arguments = {"features": np.ones((3, 1)), "uniforms": np.zeros(3), "scale": 1.0, **changes}
+    with pytest.raises(ValueError, match=message):
+        sensitivity_sampling(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"C": 0.0}, "C is 0"),
+        ({"bonus": -1.0}, "bonus is -1"),
+        ({"eta": np.inf}, "eta is inf"),
+        ({"growth": 0.5}, "growth is 0.5"),
+        ({"num_steps": 0}, "num_steps is 0"),
+        ({"v_max": 0.0}, "v_max is 0"),
+        ({"checkpoints": np.array([300])}, r"checkpoints are \[300\]"),
+    ],
+)
+def test_bad_runs_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        lpo(deep_sea_episodic(3), **{**SEA, **changes}, rng=np.random.default_rng(0))
+
+
+def test_other_bad_input_is_named():
+    with pytest.raises(ValueError, match="no start"):
+        lpo(LinearMDP([[[1.0]]], [[1.0]], [1.0], 2), **SEA, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="radius is 0"):
+        sensitivity(np.ones(1), np.ones((1, 1)), beta=1.0, radius=0.0)
+    with pytest.raises(ValueError, match=r"gram \(1, 1\)"):
+        sensitivity(np.ones(2), np.ones((1, 1)), beta=1.0, radius=1.0)
