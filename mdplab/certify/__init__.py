@@ -3,8 +3,8 @@
 `check` re-derives a certificate, in floating point with a proved bound of its own rounding (`rows`) or in rational
 arithmetic without any tolerance (`rational`); `prove_optimal` decides exactly whether a deterministic policy is
 optimal, `prove_equilibrium` finds the exact equilibrium of a matrix game. Nothing here imports a solver or a kernel.
-What is trusted: the validation of `mdplab.models`, IEEE arithmetic of NumPy (for kind `"soft"` and robust KL and Burg
-sets also its `exp` and `log`), and at the exact level integers, `fractions` and python-flint.
+What is trusted: the validation of `mdplab.models`, IEEE arithmetic of NumPy (for kinds `"soft"` and `"general-utility"`
+and robust KL and Burg sets also its `exp` and `log`), and at the exact level integers, `fractions` and python-flint.
 
 Formats
 -------
@@ -115,6 +115,10 @@ linear, linear-evaluation
 regularized-occupancy, performative-stability, performative-optimum
     An MDP with `mu`, and two of a `PerformativeMDP`: see `mdplab.certify.performative` (the gap is one of occupancies)
     and `mdplab.certify.performative_optimum` (of the objective).
+general-utility
+    A `UtilityMDP`. `occupancy` `(S, A)`, not negative, 0 on unavailable actions; `slopes` `(K,)` of f at its arguments,
+    as good as may be; `h` `(S,)` with `h >= r + gamma P h` for `r = R + weight M^T slopes`. Value `(1,)`; gap: `max(U,
+    value) - min(L, value)`, with the bounds `L <= F(policy) <= F* <= U` of `mdplab.certify.general_utility`.
 logit-equilibrium
     A `PolymatrixGame`: see `mdplab.certify.polymatrix`; float level only.
 

@@ -8,6 +8,7 @@ import numpy as np
 from mdplab.certify import kinds, occupancy, return_laws, risk, robust, soft, statistics, stock
 from mdplab.certify.case import Case
 from mdplab.certify.games import check_game
+from mdplab.certify.general_utility import check_utility
 from mdplab.certify.linear import check_linear
 from mdplab.certify.markov_games import check_markov_game
 from mdplab.certify.performative import check_performative, regularized_occupancy
@@ -26,6 +27,7 @@ from mdplab.models import (
     RobustMDP,
     Solution,
     StockMDP,
+    UtilityMDP,
 )
 
 LEVELS = ("float", "exact")
@@ -72,8 +74,8 @@ def check(
         An answer with a certificate, from any source.
     level : {"float", "exact"}
         `"float"`: double precision with a proved bound of its own rounding; it may refuse what is true by less than
-        that. `"exact"`: rational arithmetic without any tolerance (for kind `"soft"` ball arithmetic, which needs
-        python-flint).
+        that. `"exact"`: rational arithmetic without any tolerance (for kind `"soft"` and logarithmic utilities ball
+        arithmetic, which needs python-flint).
     tau, reference
         For kind `"soft"` and linear problems: the temperature and the reference that the certificate must be about.
         Without them they are taken from the certificate, and `speaks_about` says so.
@@ -115,12 +117,14 @@ def check(
         return check_markov_game(problem, solution, level=level)
     if isinstance(problem, PerformativeMDP):
         return check_performative(problem, solution, level=level)
+    if isinstance(problem, UtilityMDP):
+        return check_utility(problem, solution, level=level)
     if isinstance(problem, PolymatrixGame):
         return check_logit(problem, solution, level=level)
     if isinstance(problem, LinearMDP | RobustLinearMDP):
         return check_linear(problem, solution, level=level, tau=tau, reference=reference)
     if not isinstance(problem, MDP | StockMDP | ConstrainedMDP | RobustMDP):
-        expected = "an MDP, a StockMDP, a ConstrainedMDP, a RobustMDP, a PerformativeMDP or a game"
+        expected = "an MDP, a StockMDP, a ConstrainedMDP, a RobustMDP, a PerformativeMDP, a UtilityMDP or a game"
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     start = time.perf_counter()
     kind = str(solution.certificate.kind)

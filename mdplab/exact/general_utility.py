@@ -5,22 +5,24 @@ Its certificate is linear: F is concave, so that for every feasible lambda' and 
 
     F(lambda') <= F(lambda) + <r, lambda'> - <r, lambda> <= F(lambda) + mu . h - <r, lambda>
 
-for any h with h >= r + gamma P h, a bound on the values of the ordinary problem with rewards r. Both sides are exact
-arithmetic of the model but for rounding, which is added to the gap.
+for any h with h >= r + gamma P h, a bound on the values of the ordinary problem with rewards r. It is written by f's
+slopes and conjugates, which makes it true for any slopes, rounded ones too: `mdplab.certify.general_utility` has the
+proof. What remains of rounding is added to the gap.
 """
 
 import time
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
 
+from mdplab.exact.arguments import checked_tol
 from mdplab.exact.occupancy_program import conditioned
 from mdplab.exact.policy_iteration import policy_iteration
 from mdplab.exact.trajectories import check_softmax_arguments
 from mdplab.kernels.softmax import softmax
-from mdplab.models import MDP, Certificate, Solution, SolverFailure, occupancy
-from mdplab.models.utility import Utility
+from mdplab.models import MDP, Certificate, Solution, SolverFailure, Utility, UtilityMDP, occupancy
 
 _U = 2.0**-53
 
@@ -84,28 +86,27 @@ def utility_gradient(mdp: MDP, utility: Utility, theta: np.ndarray, *, horizon: 
     return out
 
 
-def maximal_utility(mdp: MDP, utility: Utility, *, tol: float = 1e-6) -> Solution:
+def maximal_utility(problem: UtilityMDP, *, tol: float = 1e-6) -> Solution:
     """The largest utility of any policy, by a convex program (Clarabel), with a certificate by duality.
 
     Parameters
     ----------
-    mdp
-        Discounted, with a start distribution `mu` and every action available; its rewards are not read.
-    utility
-        Concave.
+    problem
+        With every action available.
     tol
         The certified gap must be at most this, `> 0`.
 
     Returns
     -------
     Solution
-        `policy` (S, A); `value` (1,), its utility; `certificate.gap` bounds how much more any policy has, with `h` (S,)
-        and `occupancy` (S, A) in `data`; `extras["upper"]` is value + gap.
+        `policy` (S, A); `value` (1,), its utility; `certificate.gap` bounds how much more any policy has, and the error
+        of the value, with `occupancy` (S, A), `slopes` (K,) and `h` (S,) in `data`, see
+        `mdplab.certify.general_utility`; `extras["upper"]` is value + gap.
 
     Raises
     ------
     ValueError
-        No discount, start distribution or action, or a gradient that is not finite at the optimum found.
+        Another problem, an action that is missing, or a gradient that is not finite at the optimum found.
     SolverFailure
         Clarabel fails, or the gap exceeds `tol`.
 
@@ -113,44 +114,114 @@ def maximal_utility(mdp: MDP, utility: Utility, *, tol: float = 1e-6) -> Solutio
     --------
     >>> from mdplab.models.utility import entropy_utility
     >>> mdp = MDP([[[1.0, 0.0], [0.0, 1.0]]] * 2, np.zeros((2, 2)), 0.5, mu=[0.5, 0.5])
-    >>> found = maximal_utility(mdp, entropy_utility(2, 2, 0.5))
+    >>> found = maximal_utility(UtilityMDP(mdp, entropy_utility(2, 2, 0.5)))
     >>> bool(abs(found.value[0] - np.log(2)) < 1e-6)
     True
     """
-    begin = time.perf_counter()
+    begin, tol = time.perf_counter(), checked_tol(tol)
+    if not isinstance(problem, UtilityMDP):
+        raise ValueError(f"problem is a {type(problem).__name__}; expected a UtilityMDP")
+    mdp, utility = problem.mdp, problem.utility
     check_softmax_arguments(mdp)
-    if not mdp.gamma < 1:
-        raise ValueError(f"gamma is {mdp.gamma}; the occupancy is finite for gamma below 1")
     found, steps = _clarabel(mdp, utility)
     policy = conditioned(found, mdp.actions)
     lam = occupancy(mdp.dense().P, mdp.mu, mdp.gamma, policy)
-    h, gap, rounding = duality_gap(mdp, utility, lam)
-    if gap > tol:
+    bound = duality_gap(problem, lam)
+    if bound.gap > tol:
         policy = _polished(mdp, utility, policy)
         lam = occupancy(mdp.dense().P, mdp.mu, mdp.gamma, policy)
-        h, gap, rounding = duality_gap(mdp, utility, lam)
+        bound = duality_gap(problem, lam)
+    gap = bound.gap
     if not gap <= tol:
         raise SolverFailure(f"the duality gap is {gap:.3g}, above tol={tol:g}; Clarabel took {steps} steps")
     value = float(utility.value(lam))
-    certificate = Certificate("general-utility", gap, {"rounding": rounding}, {"occupancy": lam, "h": h})
+    data = {"occupancy": lam, "slopes": bound.slopes, "h": bound.h}
+    certificate = Certificate("general-utility", gap, {"rounding": bound.rounding}, data)
     extras = {"upper": value + gap, "occupancy": lam}
     seconds = time.perf_counter() - begin
     return Solution(np.array([value]), policy, certificate, "maximal_utility", steps, seconds, extras=extras)
 
 
-def duality_gap(mdp: MDP, utility: Utility, lam: np.ndarray) -> tuple[np.ndarray, float, float]:
-    """(h, gap, rounding): no occupancy has a utility above F(lam) + gap, lam (S, A) the occupancy of a policy.
+@dataclass(frozen=True, eq=False, slots=True)
+class DualityGap:
+    """No policy has a utility above F(lam) + gap, by slopes (K,) of f and h (S,); `rounding` is a part of the gap."""
 
-    h (S,) is at least r + gamma P h with r = grad F(lam); `rounding` is the part of the gap that allows for rounding.
+    slopes: np.ndarray
+    h: np.ndarray
+    gap: float
+    rounding: float
+
+
+def duality_gap(problem: UtilityMDP, lam: np.ndarray) -> DualityGap:
+    """How far the occupancy lam (S, A) of a policy is from the optimum, by Fenchel duality at its own slopes.
+
+    h (S,) is at least r + gamma P h with r = R + weight M^T slopes, the gradient but for the last digits, which leave
+    the referee room for its rounding.
     """
+    mdp, utility = problem.mdp, problem.utility
+    # Raises where the slopes are not finite.
     r = utility.gradient(lam)
+    slopes = _dual_slopes(utility, lam)
+    matrix = abs(utility.matrix)
+    size = np.abs(utility.reward) + utility.weight * (matrix.T @ np.abs(slopes)).reshape(r.shape)
+    entries = np.bincount(matrix.indices, minlength=r.size).reshape(r.shape)
+    r = utility.reward + utility.weight * (utility.matrix.T @ slopes).reshape(r.shape)
+    # What the referee loses on this sum, twice, and what was lost here.
+    r = r + 4 * (entries + 8) * _U * size
     # The certified upper end of the optimal values is an h of this kind.
     scale = max(1.0, float(np.abs(r).max())) / (1 - mdp.gamma)
     h = np.array(policy_iteration(mdp.replace(r=r), tol=1e-8 * scale).certificate.data["hi"])
-    size = float(np.abs(r).max()) / (1 - mdp.gamma)
-    rounding = 8 * (mdp.S * mdp.A + 8) * _U * size * (1 + mdp.gamma) / (1 - mdp.gamma)
-    gap = float(mdp.mu @ h - (r * lam).sum())
-    return h, max(gap, 0.0) + rounding, rounding
+    conjugate = _conjugate(utility, slopes)
+    upper = float(mdp.mu @ h) + utility.weight * float((slopes * utility.shift + conjugate).sum())
+    magnitude = float(mdp.mu @ np.abs(h)) + utility.weight * float((np.abs(slopes * utility.shift) + conjugate).sum())
+    drop, size = _primal_loss(mdp, utility, lam)
+    # Sums over states, pairs and arguments; logarithms and exponentials to 16 units.
+    rounding = drop + 4 * (lam.size + slopes.size + 32) * _U * (magnitude + size)
+    return DualityGap(slopes, h, max(upper - float(utility.value(lam)), 0.0) + rounding, rounding)
+
+
+def _dual_slopes(utility: Utility, lam: np.ndarray) -> np.ndarray:
+    """Slopes (K,) of f at the arguments, surely below the one at the floor, above which the conjugate is infinite."""
+    if utility.kind == "linear":
+        return np.zeros(utility.shift.size)
+    slopes = utility.slope(utility.arguments(lam))
+    if utility.kind == "quadratic" or utility.floor == 0:
+        return slopes
+    most = float(utility.slope(np.array(utility.floor)))
+    return np.minimum(slopes, most - 64 * _U * (2 + abs(most)))
+
+
+def _conjugate(utility: Utility, slopes: np.ndarray) -> np.ndarray:
+    """sup over y of f(y) - s y, entry by entry."""
+    if utility.kind == "linear":
+        return np.zeros(slopes.size)
+    if utility.kind == "quadratic":
+        return slopes**2 / 2
+    return -np.log(slopes) - 1 if utility.kind == "log" else np.exp(-1 - slopes)
+
+
+def _primal_loss(mdp: MDP, utility: Utility, lam: np.ndarray) -> tuple[float, float]:
+    """What F may lose since lam is rounded, with all that bounding it costs, and the magnitude of its terms."""
+    P, gamma = mdp.dense().P, mdp.gamma
+    flow = lam.sum(axis=1)
+    defect = np.abs(flow - gamma * np.einsum("sa,sat->t", lam, P) - mdp.mu).sum()
+    entries = float(np.count_nonzero(P, axis=(0, 1)).max())
+    off = defect + 8 * (mdp.A + entries + 32) * _U * (flow.sum() + 1)
+    off = off / (1 - gamma * P.sum(axis=2).max())
+    size = float((np.abs(utility.reward) * lam).sum())
+    drop = off * float(np.abs(utility.reward).max())
+    if utility.kind == "linear" or utility.shift.size == 0:
+        return 2 * drop, size
+    matrix = abs(utility.matrix)
+    counts, x = np.diff(matrix.indptr), utility.arguments(lam)
+    steepest = matrix.max(axis=1).toarray().ravel() if matrix.nnz else np.zeros(x.size)
+    away = steepest * off + 4 * (counts + 32) * _U * (matrix @ lam.ravel() + np.abs(utility.shift))
+    # Occupancies are not negative: arguments of such rows neither.
+    positive = (utility.matrix.min(axis=1).toarray().ravel() >= 0) & (utility.shift >= 0)
+    below = np.where(positive, np.maximum(x - away, 0.0), x - away)
+    f, at, above = (utility.f(y) for y in (below, x, x + away))
+    drop += utility.weight * float((at - np.minimum(f, above)).sum())
+    return 2 * drop, size + utility.weight * float(np.abs(np.stack([at, above])).sum())
 
 
 def _polished(mdp: MDP, utility: Utility, policy: np.ndarray) -> np.ndarray:

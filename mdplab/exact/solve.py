@@ -31,6 +31,7 @@ from mdplab.models import (
     Solution,
     SolverFailure,
     StockMDP,
+    UtilityMDP,
 )
 
 # Solvers by public name, and the module that holds each; loaded when called, so that one solve pays for one method.
@@ -48,6 +49,7 @@ _METHODS = {
     "nash_equilibrium": "mdplab.exact.games",
     "logit_equilibrium": "mdplab.exact.logit_equilibrium",
     "performatively_stable": "mdplab.exact.performative_stable",
+    "maximal_utility": "mdplab.exact.general_utility",
     "strategy_iteration": "mdplab.exact.markov_games",
     "shapley_value_iteration": "mdplab.exact.markov_games",
     "linear_backward_induction": "mdplab.exact.linear",
@@ -66,6 +68,7 @@ _OTHERS = {
     PreferenceGame: (("nash_equilibrium",), "the solver of a PreferenceGame"),
     MatrixGame: (("nash_equilibrium",), "the solver of a MatrixGame"),
     PerformativeMDP: (("performatively_stable",), "a stable point of a PerformativeMDP with its regularisation"),
+    UtilityMDP: (("maximal_utility",), "a concave program over occupancies"),
     PolymatrixGame: (("logit_equilibrium",), "the solver of a PolymatrixGame"),
     LinearMDP: (("linear_backward_induction",), "the problem is linear over a finite horizon"),
     RobustLinearMDP: (("linear_backward_induction",), "one inner problem for each factor and stage"),
@@ -92,7 +95,7 @@ def solve(
         An MDP: discounted, over a finite horizon, or undiscounted with termination; a `ConstrainedMDP`; a
         `PreferenceGame`, a zero-sum `MatrixGame` or a `MarkovGame`; a `PolymatrixGame`; a `RobustMDP`; a `LinearMDP`
         or a `RobustLinearMDP`; a `StockMDP` (with more options: `mdplab.exact.objectives.solve_stock`); a
-        `PerformativeMDP` that has its regularisation `lam`.
+        `PerformativeMDP` that has its regularisation `lam`; a `UtilityMDP`.
     tol
         Certified error, `> 0`.
     method
@@ -137,7 +140,8 @@ def solve(
         return _solve_robust(problem, tol, method, criterion, progress)
     if not isinstance(problem, MDP):
         expected = (
-            "an MDP, a ConstrainedMDP, a RobustMDP, a StockMDP or a preference, matrix, polymatrix or Markov game"
+            "an MDP, a ConstrainedMDP, a RobustMDP, a StockMDP, a UtilityMDP or a preference, matrix, polymatrix or "
+            "Markov game"
         )
         raise ValueError(f"problem is a {type(problem).__name__}; expected {expected}")
     if criterion not in _CRITERIA:

@@ -67,6 +67,7 @@ from mdplab.models.uncertainty import (
     WassersteinBall,
     WeightedL1Ball,
 )
+from mdplab.models.utility import Utility, UtilityMDP
 from mdplab.models.validation import check_distribution
 
 __all__ = [
@@ -124,6 +125,8 @@ __all__ = [
     "TanhResponse",
     "Trace",
     "UncertaintySet",
+    "Utility",
+    "UtilityMDP",
     "WassersteinBall",
     "WeightedL1Ball",
     "can_optimise",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from mdplab.models.mdp import MDP
 from mdplab.models.solution import frozen_array
 
 KINDS = ("linear", "log", "entropy", "quadratic")
@@ -66,7 +67,9 @@ class Utility:
             raise ValueError(f"weight is {self.weight}; F is concave for finite weights of at least 0")
         if not 0 <= self.floor < np.inf:
             raise ValueError(f"floor is {self.floor}; expected a finite number of at least 0")
-        matrix = sp.csr_array((0, self.reward.size)) if self.matrix is None else sp.csr_array(self.matrix)
+        empty = (0, self.reward.size)
+        matrix = sp.csr_array(empty) if self.matrix is None else sp.csr_array(self.matrix, copy=True)
+        matrix.sum_duplicates()
         if matrix.shape[1] != self.reward.size:
             raise ValueError(f"matrix has {matrix.shape[1]} columns; expected S * A = {self.reward.size}")
         data = _finite("matrix", matrix.data)
@@ -97,7 +100,7 @@ class Utility:
         linear = (self.reward * occupancy).sum(axis=(-2, -1))
         if self.kind == "linear":
             return linear
-        return linear + self.weight * self._f(self.arguments(occupancy)).sum(axis=-1)
+        return linear + self.weight * self.f(self.arguments(occupancy)).sum(axis=-1)
 
     def gradient(self, occupancy: np.ndarray) -> np.ndarray:
         """dF / d occupancy: (..., S, A) -> (..., S, A).
@@ -129,10 +132,11 @@ class Utility:
     def _gradient(self, occupancy: np.ndarray) -> np.ndarray:
         if self.kind == "linear":
             return np.broadcast_to(self.reward, occupancy.shape).copy()
-        slopes = self._slope(self.arguments(occupancy)).reshape(-1, self.shift.size)
+        slopes = self.slope(self.arguments(occupancy)).reshape(-1, self.shift.size)
         return self.reward + self.weight * (self.matrix.T @ slopes.T).T.reshape(occupancy.shape)
 
-    def _f(self, x: np.ndarray) -> np.ndarray:
+    def f(self, x: np.ndarray) -> np.ndarray:
+        """f of the form above, entry by entry; minus infinity at negative arguments if the floor is 0."""
         if self.kind == "quadratic":
             return -x * x / 2
         low = np.real(x) < self.floor
@@ -141,14 +145,61 @@ class Utility:
             log = np.log(top)
             # -x log x has the limit 0 at 0.
             above = log if self.kind == "log" else np.where(top == 0, 0.0, -top * np.where(top == 0, 0.0, log))
-            return np.where(low, above + self._slope(top) * (x - top), above)
+            return np.where(low, above + self.slope(top) * (x - top), above)
 
-    def _slope(self, x: np.ndarray) -> np.ndarray:
+    def slope(self, x: np.ndarray) -> np.ndarray:
+        """Derivative of f, entry by entry; infinite at 0 and below if the floor is 0."""
         if self.kind == "quadratic":
             return -x
         top = np.where(np.real(x) < self.floor, self.floor, x)
         with np.errstate(divide="ignore"):
             return 1 / top if self.kind == "log" else -np.log(top) - 1
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class UtilityMDP:
+    """Maximise a utility of the discounted occupancy from `mdp.mu`.
+
+    Parameters
+    ----------
+    mdp : MDP
+        With `gamma < 1`, no horizon, and an initial distribution `mu`. Its rewards are not read.
+    utility : Utility
+        For the same numbers of states and actions.
+
+    Raises
+    ------
+    ValueError
+        Names the argument and the value.
+
+    Examples
+    --------
+    >>> mdp = MDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5, mu=[1.0])
+    >>> UtilityMDP(mdp, linear_utility([[1.0, 0.0]]))
+    UtilityMDP(S=1, A=2, gamma=0.5, utility=linear)
+    """
+
+    mdp: MDP
+    utility: Utility
+
+    def __post_init__(self) -> None:
+        for name, value, kind in (("mdp", self.mdp, MDP), ("utility", self.utility, Utility)):
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} is a {type(value).__name__}; expected {kind.__name__}")
+        if self.mdp.gamma >= 1 or self.mdp.horizon is not None:
+            raise ValueError(
+                f"mdp has gamma {self.mdp.gamma:g} and horizon {self.mdp.horizon}; the discounted occupancy needs "
+                "gamma < 1 and no horizon"
+            )
+        if self.mdp.mu is None:
+            raise ValueError("mdp.mu is None; the occupancy needs a start distribution")
+        if self.utility.reward.shape != self.mdp.r.shape:
+            raise ValueError(
+                f"utility.reward has shape {self.utility.reward.shape}; expected that of the MDP, {self.mdp.r.shape}"
+            )
+
+    def __repr__(self) -> str:
+        return f"UtilityMDP(S={self.mdp.S}, A={self.mdp.A}, gamma={self.mdp.gamma:g}, utility={self.utility.kind})"
 
 
 def linear_utility(reward: Any) -> Utility:

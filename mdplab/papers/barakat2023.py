@@ -30,6 +30,7 @@ from mdplab.kernels.softmax import softmax
 from mdplab.models import MDP
 from mdplab.models.utility import (
     Utility,
+    UtilityMDP,
     entropy_utility,
     imitation_utility,
     linear_utility,
@@ -568,7 +569,7 @@ def _ascended(p, rng, make, judge=None, **ablation):
     run = n_vr_pg(
         mdp, utility, horizon=2 * HORIZON, eta=eta, step=step, checkpoints=t, rng=rng, seeds=p.runs, **ablation
     )
-    best = maximal_utility(mdp, target, tol=1e-4)
+    best = maximal_utility(UtilityMDP(mdp, target), tol=1e-4)
     values, first = (target.value(softmax_occupancy(mdp, x)) for x in (run["theta"], np.zeros(mdp.r.shape)))
     return values, float(first), best.extras["upper"], mdp
 
@@ -732,7 +733,7 @@ def _ascents(p, rng, left, right):
     mdp = _model(rng)
     expert, gaps = softmax_occupancy(mdp, 2 * rng.standard_normal(mdp.r.shape)), {}
     utility = _imitation(mdp, expert)
-    best = maximal_utility(mdp, utility, tol=1e-4).extras["upper"]
+    best = maximal_utility(UtilityMDP(mdp, utility), tol=1e-4).extras["upper"]
     for name, features in (("left", left), ("right", right)):
         run = occupancy_regression_pg(
             mdp, utility, features(mdp), horizon=2 * HORIZON, step=np.full(60, 0.3), regression_steps=100,
@@ -801,7 +802,7 @@ def figure_frozen_lake(p: Params, rng: np.random.Generator) -> dict[str, np.ndar
     t = np.unique(np.linspace(0, T - 1, 41).astype(np.int64))
     table = {"t": t.astype(float)}
     for name, utility in utilities.items():
-        best = float(maximal_utility(mdp, utility, tol=1e-4).value[0])
+        best = float(maximal_utility(UtilityMDP(mdp, utility), tol=1e-4).value[0])
         first = float(utility.value(softmax_occupancy(mdp, np.zeros(mdp.r.shape))))
         run = n_vr_pg(
             mdp, utility, horizon=100, eta=eta, step=step, checkpoints=t, rng=rng.spawn(1)[0], seeds=p.lake_runs

@@ -6,6 +6,7 @@ from mdplab.exact.policy_gradient import softmax_gradient
 from mdplab.instances.toytext import frozen_lake
 from mdplab.models import MDP, SolverFailure, occupancy
 from mdplab.models.utility import (
+    UtilityMDP,
     entropy_utility,
     imitation_utility,
     linear_utility,
@@ -45,7 +46,7 @@ def test_gradient_is_the_softmax_gradient_of_frozen_rewards(horizon):
 
 def test_linear_program_of_frozen_lake():
     mdp = frozen_lake("8x8")
-    found = maximal_utility(mdp, linear_utility(mdp.r))
+    found = maximal_utility(UtilityMDP(mdp, linear_utility(mdp.r)))
     # Zhang et al. (2021) print 0.4146; the linear solve of the optimal policy gives 0.414640.
     assert abs(found.value[0] - 0.414640) < 5e-7
     assert found.extras["upper"] - found.value[0] == pytest.approx(found.certificate.gap)
@@ -55,12 +56,12 @@ def test_optima_that_are_known():
     rng = np.random.default_rng([92, 3])
     mdp = _model(rng)
     expert = softmax_occupancy(mdp, rng.standard_normal((3, 2)))
-    imitation = maximal_utility(mdp, imitation_utility(np.zeros((3, 2)), expert, weight=2.0))
+    imitation = maximal_utility(UtilityMDP(mdp, imitation_utility(np.zeros((3, 2)), expert, weight=2.0)))
     # KL is 0 at the expert alone, up to rounding of terms below 4; 1e-6 is the tolerance asked for.
     assert -1e-6 <= imitation.value[0] <= 1e-13 and imitation.extras["upper"] >= 0
     target = np.eye(6)[:2]
     quadratic = quadratic_utility(target, target @ expert.ravel(), (3, 2))
-    assert -1e-6 <= maximal_utility(mdp, quadratic).value[0] <= 0
+    assert -1e-6 <= maximal_utility(UtilityMDP(mdp, quadratic)).value[0] <= 0
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.3])
@@ -69,7 +70,7 @@ def test_no_policy_exceeds_the_certified_bound_and_one_comes_near(floor):
     mdp = _model(rng)
     thetas = 3 * rng.standard_normal((20000, 3, 2))
     for utility in (log_utility(mdp.r, shift=0.1, floor=floor), entropy_utility(3, 2, 0.7, floor=floor)):
-        found = maximal_utility(mdp, utility, tol=1e-5)
+        found = maximal_utility(UtilityMDP(mdp, utility), tol=1e-5)
         values = utility.value(softmax_occupancy(mdp, thetas))
         assert values.max() <= found.extras["upper"]
         # The best of twenty thousand random policies in six dimensions.
@@ -85,7 +86,8 @@ def test_the_program_knows_the_tangent_below_the_floor():
         found, _ = _clarabel(mdp, imitation_utility(mdp.r, expert, weight=0.3, floor=floor))
         policy = found / found.sum(axis=1, keepdims=True)
         lam = occupancy(mdp.P, mdp.mu, 0.7, policy)
-        gaps.append(duality_gap(mdp, imitation_utility(mdp.r, expert, weight=0.3, floor=0.6), lam)[1])
+        problem = UtilityMDP(mdp, imitation_utility(mdp.r, expert, weight=0.3, floor=0.6))
+        gaps.append(duality_gap(problem, lam).gap)
     # Interior points leave five digits; the optimum of the function without the tangent is another policy.
     assert gaps[1] < 1e-4 and gaps[0] > 1e-2
 
@@ -94,21 +96,24 @@ def test_gap_bounds_the_loss_of_any_policy():
     rng = np.random.default_rng([92, 5])
     mdp = _model(rng)
     utility = log_utility(mdp.r, shift=0.1)
-    best = maximal_utility(mdp, utility)
+    best = maximal_utility(UtilityMDP(mdp, utility))
     for theta in rng.standard_normal((20, 3, 2)):
         lam = softmax_occupancy(mdp, theta)
-        h, gap, rounding = duality_gap(mdp, utility, lam)
+        bound = duality_gap(UtilityMDP(mdp, utility), lam)
         r = utility.gradient(lam)
-        assert (h[:, None] >= r + 0.7 * mdp.P @ h - rounding).all()
-        assert utility.value(lam) + gap >= best.value[0]
-        assert gap > 1e-3
+        assert (bound.h[:, None] >= r + 0.7 * mdp.P @ bound.h - bound.rounding).all()
+        assert utility.value(lam) + bound.gap >= best.value[0]
+        assert bound.gap > 1e-3
 
 
 def test_refusals():
     mdp = _model(np.random.default_rng([92, 6]))
-    with pytest.raises(ValueError, match=r"mdp\.mu is None"):
-        maximal_utility(MDP(mdp.P, mdp.r, 0.7), linear_utility(mdp.r))
+    with pytest.raises(ValueError, match="problem is a MDP; expected a UtilityMDP"):
+        maximal_utility(mdp)
     with pytest.raises(SolverFailure, match="duality gap is"):
-        maximal_utility(mdp, log_utility(mdp.r, shift=0.1), tol=1e-18)
-    with pytest.raises(ValueError, match="gamma is 1"):
-        maximal_utility(mdp.replace(gamma=1.0, horizon=3), linear_utility(mdp.r))
+        maximal_utility(UtilityMDP(mdp, log_utility(mdp.r, shift=0.1)), tol=1e-18)
+    with pytest.raises(ValueError, match="tol is -1"):
+        maximal_utility(UtilityMDP(mdp, linear_utility(mdp.r)), tol=-1.0)
+    masked = mdp.replace(actions=[[True, True], [True, False], [True, True]])
+    with pytest.raises(ValueError, match=r"mdp\.actions\[1, 1\] is False"):
+        maximal_utility(UtilityMDP(masked, linear_utility(mdp.r)))

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 
+from mdplab.models import MDP
 from mdplab.models.utility import (
     Utility,
+    UtilityMDP,
     entropy_utility,
     imitation_utility,
     linear_utility,
@@ -81,3 +84,24 @@ def test_a_gradient_that_is_not_finite_is_refused_by_name():
 def test_bad_utilities_are_refused(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_problems_name_what_does_not_fit():
+    mdp, utility = MDP([[[1.0], [1.0]]], [[0.0, 0.0]], 0.5, mu=[1.0]), linear_utility([[1.0, 0.0]])
+    assert UtilityMDP(mdp, utility).utility is utility
+    for arguments, message in (
+        ((utility, utility), "mdp is a Utility; expected MDP"),
+        ((mdp, mdp.r), "utility is a ndarray; expected Utility"),
+        ((MDP(mdp.P, mdp.r, 0.5), utility), "mdp.mu is None"),
+        ((mdp.replace(horizon=3), utility), "mdp has gamma 0.5 and horizon 3"),
+        ((MDP(mdp.P, mdp.r, 1.0, mu=[1.0]), utility), "mdp has gamma 1 and horizon None"),
+        ((mdp, linear_utility([[1.0]])), r"utility.reward has shape \(1, 1\); expected that of the MDP, \(1, 2\)"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            UtilityMDP(*arguments)
+
+
+def test_entries_of_one_place_are_added_up():
+    twice = sp.csr_array((np.array([1.0, 2.0]), np.array([0, 0]), np.array([0, 2])), shape=(1, 2))
+    assert quadratic_utility(twice, [0.0], (1, 2)).matrix.data.tolist() == [3.0]
+    assert twice.data.tolist() == [1.0, 2.0]

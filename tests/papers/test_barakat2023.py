@@ -7,7 +7,7 @@ from mdplab.claims import NotApplicable
 from mdplab.claims.discovery import load_paper
 from mdplab.exact.general_utility import maximal_utility
 from mdplab.instances.toytext import frozen_lake
-from mdplab.models.utility import entropy_utility, linear_utility, log_utility
+from mdplab.models.utility import UtilityMDP, entropy_utility, linear_utility, log_utility
 from mdplab.papers import barakat2023 as paper
 
 QUICK = load_paper("barakat2023").card.params["quick"]
@@ -74,4 +74,4 @@ def test_the_calibration_of_the_notes_is_reproduced(alpha0, slope):
 def test_the_program_of_frozen_lake_is_certified_for_each_utility():
     mdp = frozen_lake("8x8")
     for utility in (log_utility(mdp.r, shift=0.125, floor=0.02), entropy_utility(64, 4, 0.99, floor=1e-3)):
-        assert maximal_utility(mdp, utility, tol=1e-4).certificate.gap <= 1e-4
+        assert maximal_utility(UtilityMDP(mdp, utility), tol=1e-4).certificate.gap <= 1e-4
