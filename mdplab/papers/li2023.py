@@ -12,9 +12,9 @@ Derived, with c = C log T and L the weighted Gram matrix with its ridge:
 - the ridge of the closed form has the diameter of the class, (2 R)^2, where our specification has R^2: two functions
   of norm R may be 2 R apart, and the sensitivity is up to four times larger;
 - min(1, x) <= log2(1 + x), so that potentials are at most d log2(1 + T / (d ridge)): 1 / log 2 in place of 2, attained;
-- whatever is kept multiplies det L by 1 + 1 / c at least, and by exactly that unless it is kept for sure. Hence
+- whatever is kept multiplies det L by 1 + 1 / c at least, and by exactly that where x and p are below 1. Hence
   kept <= log det(L / ridge) / log(1 + 1 / c) on every path, which is about C d log^2 T;
-- without the weights the sample does not only misjudge: it grows like sqrt(T), since coverage is then what was kept.
+- without the weights the sample does not only misjudge: it grows like sqrt(T log T), as what is skipped is forgotten.
 
 Uniform samples of the same size do as well where features are merely stretched; they fail where directions are rare.
 """

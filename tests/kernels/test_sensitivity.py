@@ -25,8 +25,8 @@ def test_a_plan_without_noise_is_natural_policy_gradient_on_the_model():
     """One stage: logits are eta K times clipped reward estimates plus bonus."""
     phi, inverse, returns = np.eye(3).reshape(1, 3, 3), np.diag([0.5, 0.25, 1.0])[None], np.array([[1.0, 2.0, 0.0]])
     pi = np.empty((1, 1, 3))
-    bonus_plan(phi, inverse, np.zeros((1, 3, 1)), returns, 0.4, 0.3, 5, 0.8, pi)
-    q = np.minimum([0.5 + 0.4 * np.sqrt(0.5), 0.5 + 0.4 * 0.5, 0.4], 0.8)
+    bonus_plan(phi, inverse, np.zeros((1, 3, 1)), returns, 0.4, 0.3, 5, 0.75, pi)
+    q = np.minimum([0.5 + 0.4 * np.sqrt(0.5), 0.5 + 0.4 * 0.5, 0.4], 0.75)
     weights = np.exp(5 * 0.3 * q)
     # Five additions and an exponential.
     np.testing.assert_allclose(pi[0, 0], weights / weights.sum(), rtol=1e-14)

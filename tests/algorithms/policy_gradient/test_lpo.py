@@ -97,6 +97,14 @@ def test_switching_at_every_change_solves_too_and_switches_more():
     assert often["policy"][0, 0, right, right, 1].prod() > 0.9 < seldom["policy"][0, 0, right, right, 1].prod()
 
 
+def test_sensitivities_above_one_count_as_one():
+    """With C log T = 1/2 and a small ridge each of the first features is kept with probability 1/2."""
+    how = {**SEA, "episodes": 2, "C": 0.5 / np.log(2), "ridge": 1e-3, "seeds": 100, "checkpoints": np.array([1])}
+    kept = lpo(deep_sea_episodic(4), **how, rng=np.random.default_rng([2108]))["kept"].sum()
+    # 400 fair coins: outside by chance with probability below 1e-6.
+    assert 150 < kept < 250
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
