@@ -7,6 +7,7 @@ stationary policy, whose gradient is what H-step trajectories estimate.
 
 import numpy as np
 
+from mdplab.exact.arguments import checked_count, checked_positive
 from mdplab.exact.trajectories import check_softmax_arguments
 from mdplab.instances.policy_gradient import LocationChain, Smoothed
 from mdplab.kernels.softmax import softmax
@@ -23,6 +24,7 @@ def location_value(chain: LocationChain, theta: np.ndarray, *, horizon: int | No
     >>> bool(abs(location_value(chain, chain.centre) + chain.occupancy.sum() / 8) < 1e-14)
     True
     """
+    theta, horizon = _location_arguments(chain, theta, horizon)
     m = chain.smoothed(theta)
     return _location_values(m, chain.gamma, horizon)[0] @ chain.rho
 
@@ -55,7 +57,10 @@ def location_hvp(
     Differentiating D * k along u: dV = (I - gamma P)^-1 (u k), dD = (I - gamma P)^-T gamma P'^T (u D),
     dk = u (r'' + gamma P'' V) + gamma P' dV, and H u = dD k + D dk. Row s of P depends on theta_s alone.
     """
+    theta, horizon = _location_arguments(chain, theta, horizon)
     m, gamma = chain.smoothed(theta), chain.gamma
+    if np.shape(u)[-1:] != (chain.S,):
+        raise ValueError(f"u has shape {np.shape(u)}; expected (..., {chain.S})")
     u = np.broadcast_to(np.asarray(u, dtype=np.float64), np.shape(m.r))
     if horizon is None:
         A = np.eye(chain.S) - gamma * m.P
@@ -82,6 +87,16 @@ def location_hvp(
         dp = _apply_t(m.P, dp) + _apply_t(m.dP, u * p)
         p = _apply_t(m.P, p)
     return gradient, product
+
+
+def _location_arguments(chain: LocationChain, theta: np.ndarray, horizon: int | None) -> tuple[np.ndarray, int | None]:
+    theta = np.asarray(theta, dtype=np.float64)
+    if theta.shape[-1:] != (chain.S,):
+        raise ValueError(f"theta has shape {theta.shape}; expected (..., {chain.S})")
+    bad = np.argwhere(~np.isfinite(theta))
+    if bad.size:
+        raise ValueError(f"theta{bad[0].tolist()} is {theta[tuple(bad[0])]}; expected finite numbers")
+    return theta, horizon if horizon is None else checked_count("horizon", horizon)
 
 
 def _location_values(m: Smoothed, gamma: float, horizon: int | None) -> np.ndarray:
@@ -118,6 +133,8 @@ def best_actions(chain: LocationChain, *, grid: np.ndarray) -> np.ndarray:
     [0.6, -0.8]
     """
     grid = np.asarray(grid, dtype=np.float64)
+    if grid.ndim != 1 or not grid.size or not np.isfinite(grid).all():
+        raise ValueError(f"grid has shape {grid.shape}; expected (n,), n at least 1, of finite actions")
     r, P = chain.at(np.repeat(grid[:, None], chain.S, axis=1))
     states = np.arange(chain.S)
     choice = np.argmax(r, axis=0)
@@ -145,6 +162,7 @@ def location_optimum(chain: LocationChain, *, tol: float = 1e-10) -> np.ndarray:
     >>> location_optimum(fnd_logit()).round(5).tolist()
     [0.51856, -1.13508]
     """
+    checked_positive("tol", tol)
     theta = best_actions(chain, grid=np.linspace(-5, 5, 201))
     directions = np.eye(chain.S)
     for _ in range(50):
@@ -168,7 +186,7 @@ def softmax_gradient(mdp: MDP, theta: np.ndarray, *, horizon: int | None = None)
     >>> softmax_gradient(mdp, np.zeros((1, 2))).tolist()
     [[0.5, -0.5]]
     """
-    return softmax_hvp(mdp, theta, np.zeros_like(theta), horizon=horizon)[0]
+    return softmax_hvp(mdp, theta, np.zeros(np.shape(theta)), horizon=horizon)[0]
 
 
 def softmax_hvp(
@@ -188,14 +206,15 @@ def softmax_hvp(
     Raises
     ------
     ValueError
-        No start distribution, an action that is not available, or a shape that differs.
+        No start distribution, an action that is not available, a shape that differs, a number that is not finite, a
+        horizon below 1, or neither a horizon nor discounting.
 
     Notes
     -----
     grad J = D pi Adv; its derivative along u is dD pi Adv + D dpi Adv + D pi dAdv, where dpi = pi (u - E_pi u) and the
     value moves by dV = (I - gamma P_pi)^-1 sum_a dpi Q.
     """
-    check_softmax_arguments(mdp, theta=theta, u=u)
+    check_softmax_arguments(mdp, horizon=horizon, theta=theta, u=u)
     P, r, gamma, rho = mdp.dense().P, mdp.r, mdp.gamma, mdp.mu
     pi = softmax(theta)
     dpi = pi * (u - (pi * u).sum(axis=1, keepdims=True))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mdplab.exact.arguments import checked_count
 from mdplab.kernels.softmax import softmax
 from mdplab.models import MDP
 
@@ -34,8 +35,8 @@ def enumerate_trajectories(mdp: MDP, theta: np.ndarray, horizon: int) -> tuple[n
     ([[0, 0], [0, 1], [1, 0], [1, 1]], [0.25, 0.25, 0.25, 0.25])
     """
     S, A = mdp.r.shape
-    check_softmax_arguments(mdp, theta=theta)
-    if horizon < 1 or (S * A) ** horizon > MAX_TRAJECTORIES:
+    check_softmax_arguments(mdp, horizon=checked_count("horizon", horizon), theta=theta)
+    if (S * A) ** horizon > MAX_TRAJECTORIES:
         raise ValueError(
             f"horizon is {horizon}; {S} states and {A} actions have (S A)^H trajectories, at most {MAX_TRAJECTORIES}"
         )
@@ -48,13 +49,23 @@ def enumerate_trajectories(mdp: MDP, theta: np.ndarray, horizon: int) -> tuple[n
     return states, actions, probability
 
 
-def check_softmax_arguments(mdp: MDP, **arrays: np.ndarray) -> None:
-    """ValueError unless `mdp` has a start distribution and every action, and the arrays have the shape (S, A)."""
+def check_softmax_arguments(mdp: MDP, *, horizon: int | None = 1, **arrays: np.ndarray) -> None:
+    """ValueError unless `mdp` has a start distribution and every action, and the arrays are finite, of shape (S, A).
+
+    A horizon is at least 1, or None for an infinite one, which needs gamma below 1.
+    """
     if mdp.mu is None:
         raise ValueError("mdp.mu is None; J needs a start distribution")
     if not mdp.actions.all():
         s, a = (int(i) for i in np.argwhere(~mdp.actions)[0])
         raise ValueError(f"mdp.actions[{s}, {a}] is False; a softmax policy plays every action")
+    if horizon is not None:
+        checked_count("horizon", horizon)
+    elif not mdp.gamma < 1:
+        raise ValueError(f"horizon is None and gamma {mdp.gamma:g}; without a horizon gamma must be below 1")
     for name, array in arrays.items():
         if np.shape(array) != mdp.r.shape:
             raise ValueError(f"{name} has shape {np.shape(array)}; expected {mdp.r.shape}")
+        bad = np.argwhere(~np.isfinite(array))
+        if bad.size:
+            raise ValueError(f"{name}{bad[0].tolist()} is {np.asarray(array)[tuple(bad[0])]}; expected finite numbers")

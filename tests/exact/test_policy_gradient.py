@@ -116,3 +116,38 @@ def test_arguments_are_checked_and_failure_is_said():
         exact.softmax_hvp(mdp, theta, u.T)
     with pytest.raises(SolverFailure, match="Newton"):
         exact.location_optimum(fnd_logit(), tol=1e-30)
+
+
+CHAIN, LOGITS = qchain(), np.zeros((3, 2))
+MODEL = MDP(np.full((3, 2, 3), 1 / 3), np.ones((3, 2)), 0.8, mu=np.full(3, 1 / 3))
+# Without discounting a model needs an end.
+ENDING = MDP(np.eye(3)[np.full((3, 2), 2)], [[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]], 1.0, mu=MODEL.mu)
+MASKED = MODEL.replace(actions=[[True, True], [True, False], [True, True]])
+EXACT = [
+    (exact.location_value, (CHAIN, [0.0]), {}, r"^theta has shape \(1,\)"),
+    (exact.location_value, (CHAIN, [0.0, np.nan]), {}, r"^theta\[1\] is nan; "),
+    (exact.location_value, (CHAIN, [0.0, 0.0]), {"horizon": 0}, "^horizon is 0; "),
+    (exact.location_gradient, (CHAIN, [0.0, np.inf]), {}, r"^theta\[1\] is inf; "),
+    (exact.location_hvp, (CHAIN, [0.0, 0.0], [1.0]), {}, r"^u has shape \(1,\)"),
+    (exact.best_actions, (CHAIN,), {"grid": []}, r"^grid has shape \(0,\)"),
+    (exact.location_optimum, (CHAIN,), {"tol": 0.0}, "^tol is 0.0; "),
+    (exact.softmax_gradient, (MODEL, LOGITS), {"horizon": 2.5}, "^horizon is 2.5; "),
+    (exact.softmax_gradient, (MODEL, LOGITS), {"horizon": -1}, "^horizon is -1; "),
+    (exact.softmax_gradient, (MODEL, 0 * LOGITS + np.nan), {}, r"^theta\[0, 0\] is nan; "),
+    (exact.softmax_gradient, (MODEL, LOGITS[:2]), {}, r"^theta has shape \(2, 2\)"),
+    (exact.softmax_gradient, (MODEL.replace(mu=None), LOGITS), {}, r"^mdp\.mu is None; "),
+    (exact.softmax_gradient, (MASKED, LOGITS), {}, r"^mdp\.actions\[1, 1\] is False; "),
+    (exact.softmax_gradient, (ENDING, LOGITS), {}, "^horizon is None and gamma 1; "),
+    (exact.softmax_hvp, (MODEL, LOGITS, 0 * LOGITS + np.nan), {}, r"^u\[0, 0\] is nan; "),
+]
+
+
+@pytest.mark.parametrize(("function", "arguments", "options", "message"), EXACT)
+def test_exact_gradients_name_theirs(function, arguments, options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        function(*arguments, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_discounting_a_horizon_is_enough():
+    assert np.isfinite(exact.softmax_gradient(ENDING, LOGITS, horizon=5)).all()

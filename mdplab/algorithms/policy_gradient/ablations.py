@@ -31,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_count, check_number
 from mdplab.algorithms.policy_gradient.ascent import ascend
 from mdplab.algorithms.policy_gradient.estimators import Oracle
 from mdplab.algorithms.policy_gradient.harpg import harpg, harpg_schedule, n_harpg, n_harpg_schedule
@@ -66,7 +67,7 @@ def momentum(oracle: Oracle, num_iters: int, gamma0: float, **how: Any) -> Trace
 
 def longer(oracle: Oracle, num_iters: int, gamma0: float, **how: Any) -> Trace:
     """N-PG-IGT with three times the step."""
-    return transport(oracle, num_iters, 3 * gamma0, **how)
+    return transport(oracle, num_iters, 3 * check_number("gamma0", gamma0, above=True), **how)
 
 
 def hessian_aided(oracle: Oracle, num_iters: int, gamma0: float, **how: Any) -> Trace:
@@ -98,7 +99,7 @@ def _ablated(
     carry: Callable[[np.ndarray], np.ndarray] = np.zeros_like,
 ) -> Method:
     def method(oracle: Oracle, num_iters: int, gamma0: float, **how: Any) -> Trace:
-        weight = eta(np.arange(num_iters))
+        weight = eta(np.arange(check_count("num_iters", num_iters)))
         weight[0] = 1.0
         step = igt_schedule(num_iters, gamma0)[1]
         return ascend(oracle, eta=weight, step=step, look_ahead=look(weight), carry=carry(weight), **how)

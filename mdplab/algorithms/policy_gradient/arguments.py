@@ -60,6 +60,30 @@ def check_array(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
+def check_indices(name: str, values: Any, size: int, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """The values as int64, each in [0, size), of this shape if one is given: kernels read whatever they point at.
+
+    Examples
+    --------
+    >>> check_indices("states", [0, 2], 3).tolist()
+    [0, 2]
+    """
+    array = np.asarray(values)
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
+    _raise_first(name, array, (array >= 0) & (array < size) & (array % 1 == 0), f"integers in [0, {size})")
+    return array.astype(np.int64)
+
+
+def check_steps(theta: Any, states: Any, actions: Any, name: str = "theta") -> tuple[np.ndarray, ...]:
+    """Logits (S, A), states and actions (...) of equal shape within its range."""
+    if np.ndim(theta) != 2:
+        raise ValueError(f"{name} has shape {np.shape(theta)}; expected (S, A)")
+    theta = check_array(name, theta, np.shape(theta))
+    states = check_indices("states", states, theta.shape[0])
+    return theta, states, check_indices("actions", actions, theta.shape[1], states.shape)
+
+
 def check_rows(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
     """The values as a fresh float64 array of this shape whose last axes are distributions.
 
@@ -100,10 +124,12 @@ def check_number(name: str, value: Any, least: float = 0.0, most: float = np.inf
     >>> check_number("tau", 0), check_number("gamma0", 2, above=True)
     (0.0, 2.0)
     """
-    if not (np.ndim(value) == 0 and (value > least if above else value >= least) and value <= most and value < np.inf):
-        low = f"above {least:g}" if above else f"of at least {least:g}"
+    if not (
+        np.ndim(value) == 0 and (value > least if above else value >= least) and value <= most and np.isfinite(value)
+    ):
+        low = f" above {least:g}" if above else f" of at least {least:g}" if least > -np.inf else ""
         high = "" if most == np.inf else f" and at most {most:g}"
-        raise ValueError(f"{name} is {value}; expected a finite number {low}{high}")
+        raise ValueError(f"{name} is {value}; expected a finite number{low}{high}")
     return float(value)
 
 

@@ -19,6 +19,7 @@ Source: Fatkhullin, Barakat, Kireeva, He (ICML 2023, arXiv 2302.01734).
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_checkpoints, check_count, check_each
 from mdplab.algorithms.policy_gradient.estimators import Oracle
 from mdplab.models import Trace
 
@@ -75,40 +76,22 @@ def ascend(
     >>> bool(np.abs(run["theta"][0, -1] - qchain().centre).max() < 1e-12)
     True
     """
-    eta, step = (np.ascontiguousarray(a, dtype=np.float64) for a in (eta, step))
-    if eta.ndim != 1 or eta.size == 0 or step.shape != eta.shape:
+    eta, step = check_each("eta", eta, most=1), check_each("step", step)
+    if step.shape != eta.shape:
         raise ValueError(f"eta has shape {eta.shape}, step {step.shape}; expected one (T,) for both")
-    _each("eta", eta, (eta > 0) & (eta <= 1), "a number in (0, 1]")
-    _each("step", step, (step > 0) & np.isfinite(step), "a number above 0")
-    checkpoints = np.ascontiguousarray(checkpoints, dtype=np.int64)
-    _each("checkpoints", checkpoints, (checkpoints >= 0) & (checkpoints < eta.size), f"an iteration in [0, {eta.size})")
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}; expected at least 1")
+    checkpoints, seeds = check_checkpoints(checkpoints, eta.size - 1), check_count("seeds", seeds)
     look = _coefficients("look_ahead", look_ahead, eta)
     carry = _coefficients("carry", carry, eta)
-    start = np.array(oracle.start if theta0 is None else theta0, dtype=np.float64)
-    if start.shape != oracle.start.shape:
-        raise ValueError(f"theta0 has shape {start.shape}; expected {oracle.start.shape}")
+    start = check_array("theta0", oracle.start if theta0 is None else theta0, oracle.start.shape)
     theta, d = np.empty((2, seeds, checkpoints.size, start.size))
-    trace_t = Trace(checkpoints, {}).t
     oracle.ascend(start.ravel(), look, carry, eta, step, bool(normalized), checkpoints, rng, theta, d)
     finite = np.isfinite(theta).all(axis=(0, 2)) & np.isfinite(d).all(axis=(0, 2))
     status = "ok" if finite.all() else f"diverged by t={checkpoints[np.argmin(finite)]}"
     shape = (seeds, checkpoints.size, *start.shape)
-    return Trace(trace_t, {"theta": theta.reshape(shape), "d": d.reshape(shape)}, status)
+    return Trace(checkpoints, {"theta": theta.reshape(shape), "d": d.reshape(shape)}, status)
 
 
 def _coefficients(name: str, values: np.ndarray | None, eta: np.ndarray) -> np.ndarray:
     if values is None:
         return np.zeros_like(eta)
-    values = np.ascontiguousarray(values, dtype=np.float64)
-    if values.shape != eta.shape:
-        raise ValueError(f"{name} has shape {values.shape}; expected {eta.shape}")
-    _each(name, values, np.isfinite(values), "a finite number")
-    return values
-
-
-def _each(name: str, values: np.ndarray, good: np.ndarray, what: str) -> None:
-    if not good.all():
-        i = int(np.argmin(good))
-        raise ValueError(f"{name}[{i}] is {values[i]}; expected {what}")
+    return check_array(name, values, eta.shape)

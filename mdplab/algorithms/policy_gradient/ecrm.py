@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_checkpoints, check_count, check_number
 from mdplab.algorithms.robust.projection import project_rows
 from mdplab.instances.ecrm import EcrmProblem
 from mdplab.kernels.softmax import log_softmax, softmax
@@ -87,8 +88,10 @@ def ecrm_quantities(
     >>> round(ecrm_quantities(problem, *uniform_policies(problem)).objective, 12)
     2.0
     """
-    S, E, gamma = problem.S, problem.E, problem.gamma
+    S, A, E, gamma = problem.S, problem.A, problem.E, problem.gamma
     q1, q2 = problem.first_cost(), problem.later_cost()
+    check_number("tau", tau)
+    first, later = check_array("first", first, (S, A, E)), check_array("later", later, (S, E, A, E))
     chain = np.einsum("seaf,sat->setf", later, problem.P).reshape(S * E, S * E)
     now = (later * (q2 + tau * _log(later, tau))).sum(axis=(2, 3))
     resolvent = np.eye(S * E) - gamma * chain
@@ -98,6 +101,7 @@ def ecrm_quantities(
     q2 = q2 + ahead[:, None]
     v1 = (first * (q1 + tau * _log(first, tau))).sum(axis=(1, 2))
     d1, start = (problem.rho, np.zeros((S, E))) if mu is None else mu
+    d1, start = check_array("mu[0]", d1, (S,)), check_array("mu[1]", start, (S, E))
     entered = gamma * np.einsum("s,saf,sat->tf", d1, first, problem.P)
     d2 = np.linalg.solve(resolvent.T, (start + entered).ravel()).reshape(S, E)
     objective = float(d1 @ v1 + (start * v2).sum())
@@ -144,6 +148,7 @@ def projected_step(problem: EcrmProblem) -> float:
 
 def barrier_step(problem: EcrmProblem, barrier: float) -> float:
     """1 / smoothness of the objective with barrier in the logits: 1 / (8 c_max gamma/(1-gamma)^3 + 2 barrier / N)."""
+    check_number("barrier", barrier)
     N = problem.S * (1 + problem.E)
     return 1 / (8 * cost_range(problem) * problem.gamma / (1 - problem.gamma) ** 3 + 2 * barrier / N)
 
@@ -189,7 +194,7 @@ def projected_gradient(
     [2.25, 0.0]
     """
     step = projected_step(problem) if step is None else step
-    marks, policies, objectives = _checked(num_iters, checkpoints, step), [], []
+    (marks, num_iters), policies, objectives = _checked(num_iters, checkpoints, step), [], []
     first, later = uniform_policies(problem)
     for t in range(num_iters + 1):
         known = ecrm_quantities(problem, first, later, mu=mu)
@@ -243,10 +248,9 @@ def barrier_gradient(
     >>> bool(run["objective"][1] < run["objective"][0])
     True
     """
-    if not barrier >= 0:
-        raise ValueError(f"barrier is {barrier}; expected at least 0")
+    check_number("barrier", barrier)
     step = barrier_step(problem, barrier) if step is None else step
-    marks, policies, objectives, slopes = _checked(num_iters, checkpoints, step), [], [], []
+    (marks, num_iters), policies, objectives, slopes = _checked(num_iters, checkpoints, step), [], [], []
     first, later = uniform_policies(problem)
     logits1, logits2 = np.zeros((problem.S, problem.A * problem.E)), np.zeros((problem.S * problem.E, first[0].size))
     for t in range(num_iters + 1):
@@ -308,13 +312,12 @@ def natural_gradient(
     >>> bool(run["policy"][0, 0].reshape(2, 2)[0].sum() > 0.999)  # the action without cost
     True
     """
-    if not tau >= 0:
-        raise ValueError(f"tau is {tau}; expected at least 0")
-    if not error >= 0 or (error > 0 and rng is None):
-        raise ValueError(f"error is {error}; expected at least 0, and with rng if above")
-    marks, policies, costs = _checked(num_iters, checkpoints, step), [], []
+    check_number("tau", tau)
+    if check_number("error", error) > 0 and rng is None:
+        raise ValueError(f"error is {error} and rng is None; errors above 0 are drawn with rng")
+    (marks, num_iters), policies, costs = _checked(num_iters, checkpoints, step), [], []
     pull = step / (1 - problem.gamma)
-    shrink = 1 - pull * tau if shrink is None else shrink
+    shrink = 1 - pull * tau if shrink is None else check_number("shrink", shrink, -np.inf)
     shape = (problem.S * (1 + problem.E), problem.A * problem.E)
     logits = np.full(shape, -np.log(shape[1]))
     for t in range(num_iters + 1):
@@ -336,14 +339,7 @@ def _regularised(problem: EcrmProblem, first: np.ndarray, later: np.ndarray, tau
     return problem.join(known.q1, known.q2)
 
 
-def _checked(num_iters: int, checkpoints: np.ndarray, step: float) -> set[int]:
-    if not 0 < step < np.inf:
-        raise ValueError(f"step is {step}; expected above 0")
-    if num_iters < 1:
-        raise ValueError(f"num_iters is {num_iters}; expected at least 1")
-    marks = np.asarray(checkpoints)
-    bad = np.flatnonzero((marks < 0) | (marks > num_iters) | (np.diff(marks, prepend=-1) <= 0))
-    if bad.size or not marks.size:
-        where = f"checkpoints[{bad[0]}] is {marks[bad[0]]}" if bad.size else "checkpoints is empty"
-        raise ValueError(f"{where}; expected increasing numbers in [0, {num_iters}]")
-    return set(marks.tolist())
+def _checked(num_iters: int, checkpoints: np.ndarray, step: float) -> tuple[set[int], int]:
+    check_number("step", step, above=True)
+    num_iters = check_count("num_iters", num_iters)
+    return set(check_checkpoints(checkpoints, num_iters).tolist()), num_iters

@@ -16,6 +16,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_count,
+    check_number,
+    check_sampled,
+    check_steps,
+)
 from mdplab.instances.policy_gradient import LocationChain
 from mdplab.kernels import location, trajectories
 from mdplab.kernels.softmax import log_softmax, softmax
@@ -37,7 +44,8 @@ def softmax_score(theta: np.ndarray, states: np.ndarray, actions: np.ndarray) ->
     >>> softmax_score(np.zeros((1, 2)), np.array([0]), np.array([1])).tolist()
     [[[-0.5, 0.5]]]
     """
-    out = np.zeros((*np.shape(states), *theta.shape))
+    theta, states, actions = check_steps(theta, states, actions)
+    out = np.zeros((*states.shape, *theta.shape))
     row = -softmax(theta)[states]
     np.put_along_axis(row, actions[..., None], np.take_along_axis(row, actions[..., None], -1) + 1, -1)
     np.put_along_axis(out, states[..., None, None], row[..., None, :], -2)
@@ -52,6 +60,7 @@ def reinforce(scores: np.ndarray, rewards: np.ndarray, gamma: float) -> np.ndarr
     >>> reinforce(np.array([[1.0], [2.0]]), np.array([1.0, 1.0]), 0.5).tolist()
     [4.5]
     """
+    _check_paths(scores, rewards, gamma)
     total = rewards @ gamma ** np.arange(rewards.shape[-1])
     return scores.sum(axis=-2) * total[..., None]
 
@@ -64,6 +73,7 @@ def gpomdp(scores: np.ndarray, rewards: np.ndarray, gamma: float) -> np.ndarray:
     >>> gpomdp(np.array([[1.0], [2.0]]), np.array([1.0, 1.0]), 0.5).tolist()
     [2.5]
     """
+    _check_paths(scores, rewards, gamma)
     weighted = rewards * gamma ** np.arange(rewards.shape[-1])
     to_go = np.cumsum(weighted[..., ::-1], axis=-1)[..., ::-1]
     return np.einsum("...td,...t->...d", scores, to_go)
@@ -77,8 +87,9 @@ def softmax_bend(theta: np.ndarray, states: np.ndarray, u: np.ndarray) -> np.nda
     >>> softmax_bend(np.zeros((1, 2)), np.array([0]), np.array([[1.0, 0.0]])).tolist()
     [[[-0.25, 0.25]]]
     """
-    pi = softmax(theta)
-    out = np.zeros((*np.shape(states), *theta.shape))
+    theta, states, _ = check_steps(theta, states, np.zeros_like(states))
+    u, pi = check_array("u", u, theta.shape), softmax(theta)
+    out = np.zeros((*states.shape, *theta.shape))
     row = -(pi * (u - (pi * u).sum(axis=1, keepdims=True)))[states]
     np.put_along_axis(out, states[..., None, None], row[..., None, :], -2)
     return out
@@ -97,6 +108,9 @@ def hessian_vector(
     >>> hessian_vector(one, -one, np.array([1.0, 1.0]), 0.5, np.array([3.0])).tolist()
     [10.0]
     """
+    if np.shape(bends) != np.shape(scores):
+        raise ValueError(f"bends has shape {np.shape(bends)}; expected that of scores, {np.shape(scores)}")
+    u = check_array("u", u, np.shape(scores)[-1:])
     along = scores.sum(axis=-2) @ u
     return gpomdp(scores, rewards, gamma) * along[..., None] + gpomdp(bends, rewards, gamma)
 
@@ -112,8 +126,17 @@ def likelihood_ratio(theta: np.ndarray, drawn_at: np.ndarray, states: np.ndarray
     >>> likelihood_ratio(theta, drawn_at, np.array([0, 0]), np.array([1, 1])).round(12).tolist()
     4.0
     """
+    theta, states, actions = check_steps(theta, states, actions)
+    drawn_at = check_array("drawn_at", drawn_at, theta.shape)
     log = (log_softmax(theta) - log_softmax(drawn_at))[states, actions]
     return np.exp(log.sum(axis=-1))
+
+
+def _check_paths(scores: np.ndarray, rewards: np.ndarray, gamma: float) -> None:
+    if np.ndim(scores) < 2 or np.shape(scores)[:-1] != np.shape(rewards):
+        shapes = f"{np.shape(scores)} and {np.shape(rewards)}"
+        raise ValueError(f"scores and rewards have shapes {shapes}; expected (..., H, d) and (..., H)")
+    check_number("gamma", gamma, most=1)
 
 
 class Oracle(Protocol):
@@ -140,8 +163,7 @@ class NoisyGradient:
     def __post_init__(self) -> None:
         if self.chain.policy != "gaussian":
             raise ValueError("chain.policy is 'logistic'; the gradient is known in closed form for 'gaussian' only")
-        if not 0 <= self.noise < np.inf:
-            raise ValueError(f"noise is {self.noise}; expected a number of at least 0")
+        check_number("noise", self.noise)
 
     @property
     def start(self) -> np.ndarray:
@@ -166,8 +188,7 @@ class SingleTrajectory:
     horizon: int
 
     def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}; a trajectory has at least 1 step")
+        check_count("horizon", self.horizon)
 
     @property
     def start(self) -> np.ndarray:
@@ -192,8 +213,8 @@ class SingleTrajectory:
         return self._draw(theta, u, (0, num), rng)[1]
 
     def _draw(self, theta, u, sizes, rng) -> list[np.ndarray]:
-        theta, u = (np.array(x, dtype=np.float64) for x in (theta, u))
-        out = [np.empty((num, self.chain.S)) for num in sizes]
+        theta, u = (check_array(name, x, (self.chain.S,)) for name, x in (("theta", theta), ("u", u)))
+        out = [np.empty((check_count("num", num, 0), self.chain.S)) for num in sizes]
         location.draw_estimates(*self.arguments()[:-1], theta, u, self.horizon, rng, *out)
         return out
 
@@ -214,13 +235,7 @@ class SoftmaxTrajectory:
     horizon: int
 
     def __post_init__(self) -> None:
-        if self.horizon < 1:
-            raise ValueError(f"horizon is {self.horizon}; a trajectory has at least 1 step")
-        if self.mdp.mu is None:
-            raise ValueError("mdp.mu is None; trajectories need a start distribution")
-        if not self.mdp.actions.all():
-            s, a = (int(i) for i in np.argwhere(~self.mdp.actions)[0])
-            raise ValueError(f"mdp.actions[{s}, {a}] is False; a softmax policy plays every action")
+        check_sampled(self.mdp, self.horizon)
 
     @property
     def start(self) -> np.ndarray:
@@ -259,8 +274,8 @@ class SoftmaxTrajectory:
         return self._draw(theta, u, (0, num), rng)[1]
 
     def _draw(self, theta, u, sizes, rng) -> list[np.ndarray]:
-        theta, u = (np.array(x, dtype=np.float64) for x in (theta, u))
-        out = [np.empty((num, theta.size)) for num in sizes]
+        theta, u = (check_array(name, x, self.mdp.r.shape) for name, x in (("theta", theta), ("u", u)))
+        out = [np.empty((check_count("num", num, 0), theta.size)) for num in sizes]
         trajectories.draw_estimates(*self.arguments(), theta.ravel(), u.ravel(), self.horizon, rng, *out)
         return [found.reshape(len(found), *theta.shape) for found in out]
 

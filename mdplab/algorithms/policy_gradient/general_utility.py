@@ -14,6 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_each,
+    check_indices,
+    check_number,
+    check_sampled,
+    check_steps,
+)
 from mdplab.kernels.softmax import log_softmax, softmax
 from mdplab.models import MDP
 from mdplab.models.utility import KINDS, Utility
@@ -27,7 +35,9 @@ def occupancy_estimate(states: np.ndarray, actions: np.ndarray, gamma: float, sh
     >>> occupancy_estimate(np.array([0, 1, 0]), np.array([0, 0, 0]), 0.5, (2, 1)).tolist()
     [[1.25], [0.5]]
     """
-    states, actions = np.atleast_1d(states), np.atleast_1d(actions)
+    states = check_indices("states", np.atleast_1d(states), shape[0])
+    actions = check_indices("actions", np.atleast_1d(actions), shape[1], states.shape)
+    check_number("gamma", gamma, most=1)
     out = np.zeros((*states.shape[:-1], *shape))
     rows = out.reshape(-1, *shape)
     flat_s, flat_a = (x.reshape(-1, states.shape[-1]) for x in (states, actions))
@@ -47,6 +57,8 @@ def pseudo_gradient(
     >>> g.tolist()
     [[-1.0, 1.0]]
     """
+    theta, states, actions = check_steps(theta, np.atleast_1d(states), np.atleast_1d(actions))
+    check_number("gamma", gamma, most=1)
     H, lead = states.shape[-1], states.shape[:-1]
     s, a = (x.reshape(-1, H) for x in (states, actions))
     each = np.arange(len(s))
@@ -68,6 +80,8 @@ def importance_weight(theta_new: np.ndarray, theta: np.ndarray, states: np.ndarr
     >>> round(float(w), 12)
     0.666666666667
     """
+    theta, states, actions = check_steps(theta, states, actions)
+    theta_new = check_array("theta_new", theta_new, theta.shape)
     return np.exp((log_softmax(theta_new) - log_softmax(theta))[states, actions].sum(axis=-1))
 
 
@@ -79,13 +93,7 @@ def sampling_arguments(mdp: MDP, horizon: int) -> tuple[Any, ...]:
     ValueError
         A horizon below 1, no start distribution, or an action that is not available.
     """
-    if horizon < 1:
-        raise ValueError(f"horizon is {horizon}; a trajectory has at least 1 step")
-    if mdp.mu is None:
-        raise ValueError("mdp.mu is None; trajectories need a start distribution")
-    if not mdp.actions.all():
-        s, a = (int(i) for i in np.argwhere(~mdp.actions)[0])
-        raise ValueError(f"mdp.actions[{s}, {a}] is False; a softmax policy plays every action")
+    horizon = check_sampled(mdp, horizon)
     P = mdp.dense().P.reshape(mdp.S * mdp.A, mdp.S)
     most = int((P > 0).sum(axis=1).max())
     # A stable sort puts successors first, in their order; the rest of a row has weight 0 and is never drawn.
@@ -106,40 +114,17 @@ def utility_arguments(utility: Utility, mdp: MDP) -> tuple[Any, ...]:
 
 def check_schedule(step: Any, eta: Any = None) -> list[np.ndarray]:
     """Steps above 0 and, if given, momenta in (0, 1] of the same length, as arrays; ValueError names the entry."""
-    step = np.asarray(step, dtype=np.float64)
-    if step.ndim != 1 or step.size == 0:
-        raise ValueError(f"step has shape {step.shape}; expected one step an iteration")
-    bad = np.flatnonzero(~((step > 0) & (step < np.inf)))
-    if bad.size:
-        raise ValueError(f"step[{bad[0]}] is {step[bad[0]]}; expected a finite number above 0")
-    if eta is None:
-        return [step]
-    eta = np.asarray(eta, dtype=np.float64)
-    if eta.shape != step.shape:
-        raise ValueError(f"eta has shape {eta.shape}, step {step.shape}; both have one entry an iteration")
-    bad = np.flatnonzero(~((eta > 0) & (eta <= 1)))
-    if bad.size:
-        raise ValueError(f"eta[{bad[0]}] is {eta[bad[0]]}; momentum lies in (0, 1]")
-    return [step, eta]
+    schedule = [check_each("step", step)]
+    if eta is not None:
+        schedule.append(check_each("eta", eta, most=1))
+        if schedule[1].shape != schedule[0].shape:
+            raise ValueError(f"eta has shape {schedule[1].shape}, step {schedule[0].shape}; expected one (T,) for both")
+    return schedule
 
 
-def check_checkpoints(checkpoints: Any, num_iters: int) -> np.ndarray:
-    """Strictly increasing iterations in [0, num_iters); ValueError otherwise."""
-    t = np.asarray(checkpoints, dtype=np.int64)
-    if t.ndim != 1 or t.size == 0 or np.any(np.diff(t) <= 0) or t[0] < 0 or t[-1] >= num_iters:
-        raise ValueError(f"checkpoints must increase strictly within [0, {num_iters}); got {t.tolist()[:5]}...")
-    return t
-
-
-def check_logits(theta0: np.ndarray | None, mdp: MDP) -> np.ndarray:
-    """Start logits `(S * A,)`, zeros by default; ValueError on a wrong shape or a number that is not finite."""
-    theta = np.zeros(mdp.r.shape) if theta0 is None else np.asarray(theta0, dtype=np.float64)
-    if theta.shape != mdp.r.shape:
-        raise ValueError(f"theta0 has shape {theta.shape}; expected {mdp.r.shape}")
-    bad = np.argwhere(~np.isfinite(theta))
-    if bad.size:
-        raise ValueError(f"theta0{bad[0].tolist()} is {theta[tuple(bad[0])]}; expected finite logits")
-    return theta.reshape(-1).copy()
+def check_logits(name: str, theta: np.ndarray | None, mdp: MDP) -> np.ndarray:
+    """Logits `(S * A,)`, zeros by default; ValueError on a wrong shape or a number that is not finite."""
+    return check_array(name, np.zeros(mdp.r.shape) if theta is None else theta, mdp.r.shape).reshape(-1)
 
 
 def raise_fault(utility: Utility, iteration: int, fault: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_count, check_number
 from mdplab.algorithms.policy_gradient.ascent import ascend
 from mdplab.algorithms.policy_gradient.estimators import Oracle
 from mdplab.algorithms.policy_gradient.normalized_momentum import momentum_schedule
@@ -35,7 +36,8 @@ def harpg_schedule(num_iters: int, gamma0: float) -> tuple[np.ndarray, np.ndarra
     >>> float(eta[6]), float(step[6])
     (0.25, 0.05)
     """
-    eta = 2.0 / (np.arange(num_iters) + 2)
+    check_number("gamma0", gamma0, above=True)
+    eta = 2.0 / (np.arange(check_count("num_iters", num_iters)) + 2)
     return eta, gamma0 * np.sqrt(eta)
 
 

@@ -14,7 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_errors,
+    check_number,
+    check_regular,
+)
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import MDP, Trace
 
@@ -35,6 +42,8 @@ def md_vi_step(log_pi: np.ndarray, q: np.ndarray, *, lam: float, tau: float = 0.
     [0.75, 0.25]
     """
     _check_weights(lam, tau)
+    if np.shape(log_pi) != np.shape(q):
+        raise ValueError(f"log_pi has shape {np.shape(log_pi)}, q {np.shape(q)}; expected one shape (..., A)")
     if lam + tau == 0:
         best = np.where(q == q.max(axis=-1, keepdims=True), 0.0, -np.inf)
         return log_softmax(best)
@@ -111,12 +120,9 @@ def md_vi(
     """
     _check_weights(lam, tau)
     check_regular(mdp)
-    kept, shape = check_checkpoints(num_iters, checkpoints), (mdp.S, mdp.A)
-    if errors is not None and np.shape(errors) != (num_iters, *shape):
-        raise ValueError(f"errors has shape {np.shape(errors)}, expected {(num_iters, *shape)}")
-    q = np.zeros(shape) if q0 is None else np.array(q0, dtype=np.float64)
-    if q.shape != shape:
-        raise ValueError(f"q0 has shape {q.shape}, expected {shape}")
+    num_iters, shape = check_count("num_iters", num_iters, 0), (mdp.S, mdp.A)
+    kept, errors = check_checkpoints(checkpoints, num_iters), check_errors(errors, num_iters, shape)
+    q = np.zeros(shape) if q0 is None else check_array("q0", q0, shape)
     P = mdp.dense().P.reshape(mdp.S * mdp.A, mdp.S)
     log_pi, total = np.full(shape, -np.log(mdp.A)), np.zeros(shape)
     out = np.empty((3, kept.size, *shape))
@@ -136,16 +142,6 @@ def md_vi(
     return Trace(kept, {"log_policy": out[0], "q": out[1], "q_sum": out[2]})
 
 
-def check_regular(mdp: MDP) -> None:
-    """Raise unless the model is discounted and every action is available: a uniform policy is the reference."""
-    if not mdp.gamma < 1 or mdp.horizon is not None:
-        raise ValueError(f"mdp has gamma {mdp.gamma:g} and horizon {mdp.horizon}; expected discounting and no horizon")
-    if not mdp.actions.all():
-        s, a = np.argwhere(~mdp.actions)[0]
-        raise ValueError(f"mdp.actions[{s}, {a}] is False; every action must be available")
-
-
 def _check_weights(lam: float, tau: float) -> None:
-    for name, value in (("lam", lam), ("tau", tau)):
-        if not (np.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} is {value}; expected a finite number of at least 0")
+    check_number("lam", lam)
+    check_number("tau", tau)

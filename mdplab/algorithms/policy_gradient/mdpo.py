@@ -16,8 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints, check_positive
-from mdplab.algorithms.policy_gradient.md_vi import check_regular
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_each,
+    check_number,
+    check_regular,
+    check_rows,
+)
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import MDP, Trace
 
@@ -30,6 +37,7 @@ def annealed_steps(num_iters: int) -> np.ndarray:
     >>> annealed_steps(4).tolist()
     [1.0, 0.75, 0.5, 0.25]
     """
+    num_iters = check_count("num_iters", num_iters)
     return 1 - np.arange(num_iters) / num_iters
 
 
@@ -43,6 +51,10 @@ def mdpo_step(pi: np.ndarray, gain: np.ndarray, *, step: float, tau: float = 0.0
     >>> mdpo_step(np.array([[0.5, 0.5]]), np.array([[np.log(3.0), 0.0]]), step=1.0).round(12).tolist()
     [[0.75, 0.25]]
     """
+    check_number("step", step, above=True)
+    check_number("tau", tau)
+    pi = check_rows("pi", pi, np.shape(pi))
+    gain = check_array("gain", gain, pi.shape)
     # The largest factor is 1, so that nothing overflows.
     weights = pi ** (1 / (1 + step * tau)) * np.exp(step * (gain - gain.max(axis=1, keepdims=True)) / (1 + step * tau))
     return weights / weights.sum(axis=1, keepdims=True)
@@ -86,10 +98,12 @@ def inner_steps(
     True
     """
     for name, value in (("step", step), ("rate", rate)):
-        check_positive(name, value)
-    rho = np.ones(len(log_pi)) if weights is None else np.asarray(weights, dtype=np.float64)
-    old = log_softmax(log_pi)
-    theta = np.array(log_pi, dtype=np.float64)
+        check_number(name, value, above=True)
+    num_steps = check_count("num_steps", num_steps, 0)
+    theta = check_array("log_pi", log_pi, np.shape(log_pi))
+    advantage = check_array("advantage", advantage, theta.shape)
+    rho = check_array("weights", np.ones(len(theta)) if weights is None else weights, theta.shape[:1])
+    old = log_softmax(theta)
     out = [theta]
     for _ in range(num_steps):
         log_new = log_softmax(theta)
@@ -146,16 +160,17 @@ def mdpo(
     [2.0]
     """
     check_regular(mdp)
-    kept = check_checkpoints(num_iters, checkpoints)
-    steps = np.broadcast_to(np.asarray(step, dtype=np.float64), (num_iters,))
-    wrong = np.flatnonzero(~(np.isfinite(steps) & (steps > 0)))
-    if wrong.size:
-        raise ValueError(f"step[{wrong[0]}] is {steps[wrong[0]]}; expected a finite number above 0")
-    if not (np.isfinite(tau) and tau >= 0):
-        raise ValueError(f"tau is {tau}; expected a finite number of at least 0")
-    log_pi = log_softmax(np.zeros((mdp.S, mdp.A)) if log_pi0 is None else np.asarray(log_pi0, dtype=np.float64))
-    if log_pi.shape != (mdp.S, mdp.A) or not np.isfinite(log_pi).all():
-        raise ValueError(f"log_pi0, of shape {log_pi.shape}, is no finite array of shape {(mdp.S, mdp.A)}")
+    num_iters = check_count("num_iters", num_iters, 0)
+    kept = check_checkpoints(checkpoints, num_iters)
+    if np.ndim(step) == 0:
+        steps = np.full(num_iters, check_number("step", step, above=True))
+    else:
+        steps = check_each("step", step)
+        if steps.size != num_iters:
+            raise ValueError(f"step has shape {steps.shape}; expected ({num_iters},), one an iteration")
+    check_number("tau", tau)
+    shape = (mdp.S, mdp.A)
+    log_pi = log_softmax(check_array("log_pi0", np.zeros(shape) if log_pi0 is None else log_pi0, shape))
     P, eye = mdp.dense().P, np.eye(mdp.S)
     logs, qs = np.empty((2, kept.size, mdp.S, mdp.A))
     values = np.empty((kept.size, mdp.S))

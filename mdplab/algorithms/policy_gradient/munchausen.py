@@ -18,8 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints, check_positive
-from mdplab.algorithms.policy_gradient.md_vi import check_regular
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_errors,
+    check_number,
+    check_regular,
+)
 from mdplab.algorithms.policy_gradient.tsallis import log_q, tsallis_greedy
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import MDP, Trace
@@ -70,9 +76,8 @@ def munchausen_vi(
     >>> bool(np.exp(run["log_policy"][-1, 0, 0]) > 0.999)
     True
     """
-    check_positive("tau", tau)
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; expected a number in [0, 1]")
+    check_number("tau", tau, above=True)
+    check_number("alpha", alpha, most=1)
 
     def greedy(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         log_pi = log_softmax(m / tau)
@@ -113,10 +118,9 @@ def general_munchausen_vi(
     >>> general_munchausen_vi(mdp, q=2.0, alpha=0.5, tau=0.2, num_iters=20)["policy"][-1].tolist()
     [[1.0, 0.0]]
     """
-    check_positive("tau", tau)
-    check_positive("q", q)
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"alpha is {alpha}; expected a number in [0, 1]")
+    check_number("tau", tau, above=True)
+    check_number("q", q, above=True)
+    check_number("alpha", alpha, most=1)
     ones = np.ones((mdp.S, mdp.A))
 
     def greedy(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -133,12 +137,9 @@ def general_munchausen_vi(
 def _iterate(mdp, greedy, bonus, tau, num_iters, errors, m0, first, checkpoints):
     """(checkpoints, what greedy returns second or `first`, m, policies); arrays (K, S, A)."""
     check_regular(mdp)
-    kept, shape = check_checkpoints(num_iters, checkpoints), (mdp.S, mdp.A)
-    if errors is not None and np.shape(errors) != (num_iters, *shape):
-        raise ValueError(f"errors has shape {np.shape(errors)}, expected {(num_iters, *shape)}")
-    m = np.array(m0, dtype=np.float64)
-    if m.shape != shape:
-        raise ValueError(f"m0 has shape {m.shape}, expected {shape}")
+    num_iters, shape = check_count("num_iters", num_iters, 0), (mdp.S, mdp.A)
+    kept, errors = check_checkpoints(checkpoints, num_iters), check_errors(errors, num_iters, shape)
+    m = check_array("m0", m0, shape)
     P = mdp.dense().P.reshape(mdp.S * mdp.A, mdp.S)
     out = np.empty((3, kept.size, *shape))
     log_pi, pi = first, np.full(shape, 1 / mdp.A)

@@ -68,4 +68,5 @@ def look_ahead(eta: np.ndarray) -> np.ndarray:
     [0.0, 1.0, 3.0]
     """
     eta = np.asarray(eta, dtype=np.float64)
-    return np.where(eta > 0, (1 - eta) / np.where(eta > 0, eta, 1.0), 0.0)
+    proper = np.where((eta > 0) & (eta <= 1), eta, 1.0)
+    return (1 - proper) / proper

@@ -18,6 +18,13 @@ each of its identities is checked by enumeration, see `mdplab.papers.barakat2023
 import numpy as np
 
 from mdplab.algorithms.policy_gradient import general_utility as parts
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_indices,
+    check_number,
+)
 from mdplab.kernels import general_utility as kernels
 from mdplab.models import MDP, Trace
 from mdplab.models.utility import Utility
@@ -34,7 +41,8 @@ def global_schedule(num_iters: int, alpha0: float) -> tuple[np.ndarray, np.ndarr
     >>> eta.round(3).tolist(), step.round(3).tolist()
     ([1.0, 1.0, 0.667, 0.5], [1.0, 0.667, 0.5, 0.4])
     """
-    t = np.arange(num_iters)
+    t = np.arange(check_count("num_iters", num_iters))
+    check_number("alpha0", alpha0, above=True)
     return np.minimum(1.0, 2.0 / (t + 1)), 2.0 * alpha0 / (t + 2)
 
 
@@ -47,7 +55,8 @@ def stationary_schedule(num_iters: int, alpha0: float) -> tuple[np.ndarray, np.n
     >>> round(float(eta[7]), 12), step.round(12).tolist()[:2]
     (0.396850262992, [0.25, 0.25])
     """
-    t = np.arange(num_iters)
+    t = np.arange(check_count("num_iters", num_iters))
+    check_number("alpha0", alpha0, above=True)
     return np.minimum(1.0, 2.0 / (t + 1)) ** (2 / 3), np.full(num_iters, alpha0 * num_iters ** (-2 / 3))
 
 
@@ -117,11 +126,11 @@ def n_vr_pg(
     step, eta = parts.check_schedule(step, eta)
     if eta[0] != 1:
         raise ValueError(f"eta[0] is {eta[0]}; the first estimate stands alone, with eta[0] = 1")
-    checkpoints = parts.check_checkpoints(checkpoints, eta.size)
-    if seeds < 1:
-        raise ValueError(f"seeds is {seeds}; expected at least 1 run")
+    checkpoints, seeds = check_checkpoints(checkpoints, eta.size - 1), check_count("seeds", seeds)
+    check_number("correction", correction, -np.inf)
+    check_number("turn", turn, -np.inf)
     model, objective = parts.sampling_arguments(mdp, horizon), parts.utility_arguments(utility, mdp)
-    theta0, carry = parts.check_logits(theta0, mdp), correction * (1 - eta)
+    theta0, carry = parts.check_logits("theta0", theta0, mdp), correction * (1 - eta)
     out = {name: np.empty((seeds, checkpoints.size, mdp.S * mdp.A)) for name in ("theta", "d", "occupancy")}
     counts = {name: np.empty((seeds, checkpoints.size)) for name in ("log_weight", "clipped")}
     for i, stream in enumerate(rng.spawn(seeds)):
@@ -159,6 +168,13 @@ def corrected_estimates(
     -------
     w (N,), lambda_t (N, S, A), d_t (N, S, A).
     """
+    if np.ndim(pairs) != 2:
+        raise ValueError(f"pairs has shape {np.shape(pairs)}; expected (N, H)")
+    theta = check_array("theta", theta, np.shape(theta))
+    pairs = check_indices("pairs", pairs, theta.size)
+    named = (("previous", previous), ("lam", lam), ("d", d), ("r", r), ("r_old", r_old))
+    previous, lam, d, r, r_old = (check_array(name, x, theta.shape) for name, x in named)
+    check_number("eta", eta, most=1, above=True)
     shape, A, powers, N = theta.shape, theta.shape[1], model[-1], len(pairs)
     (log_pi, pi), (log_old, pi_old) = (np.empty((2, theta.size)) for _ in range(2))
     kernels.softmax_rows(np.array(theta).reshape(-1), A, log_pi, pi)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_count, check_number
 from mdplab.algorithms.policy_gradient.ascent import ascend
 from mdplab.algorithms.policy_gradient.estimators import Oracle
 from mdplab.models import Trace
@@ -26,7 +27,8 @@ def momentum_schedule(num_iters: int, gamma0: float, *, exponent: float = 2 / 3)
     >>> float(eta[0]), step.round(3).tolist()
     (1.0, [1.0, 0.667, 0.5])
     """
-    t = np.arange(num_iters)
+    t = np.arange(check_count("num_iters", num_iters))
+    check_number("gamma0", gamma0, above=True)
     return (2.0 / (t + 2)) ** exponent, 2.0 * gamma0 / (t + 2)
 
 

@@ -17,8 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints, check_positive
-from mdplab.algorithms.policy_gradient.md_vi import check_regular
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_number,
+    check_regular,
+    check_start,
+)
 from mdplab.algorithms.policy_gradient.trpo_step import policy_quantities
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import MDP, Trace
@@ -142,14 +148,16 @@ def npg(
     >>> bool(np.exp(npg(mdp, eta=1.0, num_iters=10)["log_policy"][-1, 0, 0]) > 0.999)
     True
     """
-    check_positive("eta", eta)
+    check_number("eta", eta, above=True)
     check_regular(mdp)
+    check_start(mdp)
+    num_iters = check_count("num_iters", num_iters, 0)
     if direction not in DIRECTIONS:
         raise ValueError(f"direction is {direction!r}; expected one of {sorted(DIRECTIONS)}")
     features = tabular_features(mdp.S, mdp.A) if features is None else np.asarray(features, dtype=np.float64)
     theta = np.zeros(features.shape[-1]) if theta0 is None else np.array(theta0, dtype=np.float64)
     _check_shapes(mdp, features, theta)
-    kept = check_checkpoints(num_iters, checkpoints)
+    kept = check_checkpoints(checkpoints, num_iters)
     thetas, logs = np.empty((kept.size, theta.size)), np.empty((kept.size, mdp.S, mdp.A))
     place = 0
     for k in range(num_iters + 1):
@@ -165,10 +173,14 @@ def _check_shapes(mdp: MDP, features: np.ndarray, theta: np.ndarray) -> None:
     if features.shape[:-1] != (mdp.S, mdp.A) or features.shape[-1:] != np.shape(theta):
         shapes = f"{features.shape} and {np.shape(theta)}"
         raise ValueError(f"features and theta have shapes {shapes}, expected ({mdp.S}, {mdp.A}, d) and (d,)")
+    check_array("features", features, np.shape(features))
+    check_array("theta", theta, np.shape(theta))
 
 
 def _at(mdp: MDP, features: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Policy, D pi and advantages, each (S, A)."""
+    check_regular(mdp)
+    check_start(mdp)
     _check_shapes(mdp, features, theta)
     pi = np.exp(log_softmax(features @ theta))
     known = policy_quantities(mdp, pi)

@@ -15,6 +15,7 @@ the one for which Bach and Moulines (2013) bound the averaged iterate: 2 beta = 
 import numpy as np
 
 from mdplab.algorithms.policy_gradient import general_utility as parts
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_checkpoints, check_count, check_number
 from mdplab.kernels import general_utility as kernels
 from mdplab.kernels.softmax import softmax
 from mdplab.models import MDP, Trace, check_distribution
@@ -72,10 +73,8 @@ def regress_occupancy(
     True
     """
     model, flat, pair_cdf, beta = _regression(mdp, features, horizon, states, beta)
-    t = np.asarray(checkpoints, dtype=np.int64)
-    if t.ndim != 1 or t.size == 0 or t[0] < 1 or np.any(np.diff(t) <= 0):
-        raise ValueError(f"checkpoints must increase strictly from at least 1; got {t.tolist()[:5]}...")
-    pi = softmax(parts.check_logits(theta, mdp).reshape(mdp.r.shape)).reshape(-1)
+    t = check_checkpoints(checkpoints, np.iinfo(np.int64).max, 1)
+    pi = softmax(parts.check_logits("theta", theta, mdp).reshape(mdp.r.shape)).reshape(-1)
     last, mean = np.empty((2, t.size, flat.shape[1]))
     kernels.regress(*model, pi, pair_cdf, flat, beta, t, rng, last, mean)
     return Trace(t, {"mean": mean, "last": last})
@@ -133,12 +132,10 @@ def occupancy_regression_pg(
     True
     """
     (step,) = parts.check_schedule(step)
-    checkpoints = parts.check_checkpoints(checkpoints, step.size)
-    for name, count in (("regression_steps", regression_steps), ("batch", batch), ("seeds", seeds)):
-        if count < 1:
-            raise ValueError(f"{name} is {count}; expected at least 1")
+    checkpoints, seeds = check_checkpoints(checkpoints, step.size - 1), check_count("seeds", seeds)
+    regression_steps, batch = check_count("regression_steps", regression_steps), check_count("batch", batch)
     model, flat, pair_cdf, beta = _regression(mdp, features, horizon, states, beta)
-    objective, theta0 = parts.utility_arguments(utility, mdp), parts.check_logits(theta0, mdp)
+    objective, theta0 = parts.utility_arguments(utility, mdp), parts.check_logits("theta0", theta0, mdp)
     theta, lam = np.empty((2, seeds, checkpoints.size, theta0.size))
     for i, stream in enumerate(rng.spawn(seeds)):
         fault = np.zeros(3)
@@ -156,12 +153,11 @@ def _regression(mdp, features, horizon, states, beta) -> tuple:
     model, features = parts.sampling_arguments(mdp, horizon), np.asarray(features, dtype=np.float64)
     if features.ndim != 3 or features.shape[:2] != mdp.r.shape:
         raise ValueError(f"features has shape {features.shape}; expected (S, A, m) with (S, A) = {mdp.r.shape}")
+    check_array("features", features, features.shape)
     flat = np.ascontiguousarray(features.reshape(mdp.S * mdp.A, -1))
     largest = float((flat**2).sum(axis=1).max())
     if not 0 < largest < np.inf:
         raise ValueError(f"features have largest squared norm {largest}; expected a finite number above 0")
-    beta = 1 / (8 * largest) if beta is None else float(beta)
-    if not 0 < beta < np.inf:
-        raise ValueError(f"beta is {beta}; expected a step above 0")
+    beta = check_number("beta", 1 / (8 * largest) if beta is None else beta, above=True)
     law = np.full(mdp.S, 1 / mdp.S) if states is None else check_distribution("states", states, mdp.S)
     return model, flat, np.cumsum(np.repeat(law, mdp.A) / mdp.A), beta

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_checkpoints, check_count, check_number
 from mdplab.models import Trace
 
 # (value, gradient) of the objective at parameters of any shape; estimates where they come from samples.
@@ -35,8 +36,7 @@ def polyak_step(shortfall: float, gradient: np.ndarray, *, c: float = 1.0, cap: 
     >>> polyak_step(1.0, np.array([1.0, 1.0]), c=2.0)
     0.25
     """
-    if not c > 0:
-        raise ValueError(f"c is {c}; expected above 0")
+    check_number("c", c, above=True)
     if not cap > 0:
         raise ValueError(f"cap is {cap}; expected above 0")
     # Gradients below 1e-154 square to 0: they vanish as far as the rule can tell.
@@ -114,8 +114,7 @@ def constant_gradient(
     >>> run["theta"].tolist()
     [[0.25]]
     """
-    if not 0 < step < np.inf:
-        raise ValueError(f"step is {step}; expected above 0")
+    check_number("step", step, above=True)
     return _ascend(oracle, theta0, lambda value, gradient: step, num_iters, checkpoints)
 
 
@@ -126,7 +125,8 @@ def _ascend(
     num_iters: int,
     checkpoints: np.ndarray,
 ) -> Trace:
-    marks, theta = _checked(num_iters, checkpoints), np.array(theta0, dtype=np.float64)
+    num_iters = check_count("num_iters", num_iters)
+    marks, theta = check_checkpoints(checkpoints, num_iters), check_array("theta0", theta0, np.shape(theta0))
     status, rows = "ok", {"theta": [], "value": [], "step": []}
     for k in range(num_iters + 1):
         value, gradient = oracle(theta)
@@ -138,7 +138,7 @@ def _ascend(
             for name, entry in (("theta", theta), ("value", value), ("step", step)):
                 rows[name].append(entry)
         theta = theta + step * gradient
-    reached = np.array(sorted(marks))[: len(rows["value"])]
+    reached = marks[: len(rows["value"])]
     return Trace(reached, {name: np.array(column) for name, column in rows.items()}, status)
 
 
@@ -179,10 +179,11 @@ def twin_gradient(
     True
     """
     polyak_step(0.0, np.zeros(1), c=c, cap=cap)
-    theta = np.array([np.asarray(start, dtype=np.float64) for start in starts])
-    if len(theta) != 2:
-        raise ValueError(f"starts has {len(theta)} entries; expected 2")
-    marks, rows = _checked(num_iters, checkpoints), {"theta": [], "value": []}
+    if len(starts) != 2:
+        raise ValueError(f"starts has {len(starts)} entries; expected 2")
+    theta = np.array([check_array(f"starts[{i}]", start, np.shape(starts[0])) for i, start in enumerate(starts)])
+    num_iters = check_count("num_iters", num_iters)
+    marks, rows = check_checkpoints(checkpoints, num_iters), {"theta": [], "value": []}
     for k in range(num_iters + 1):
         pair = [oracle(x) for x in theta]
         values = np.array([value for value, _ in pair])
@@ -192,15 +193,4 @@ def twin_gradient(
         worse = int(np.argmin(values))
         gradient = pair[worse][1]
         theta[worse] += polyak_step(values[1 - worse] - values[worse], gradient, c=c, cap=cap) * gradient
-    return Trace(np.array(sorted(marks)), {name: np.array(column) for name, column in rows.items()})
-
-
-def _checked(num_iters: int, checkpoints: np.ndarray) -> set[int]:
-    if num_iters < 1:
-        raise ValueError(f"num_iters is {num_iters}; expected at least 1")
-    marks = np.asarray(checkpoints)
-    bad = np.flatnonzero((marks < 0) | (marks > num_iters) | (np.diff(marks, prepend=-1) <= 0))
-    if bad.size or not marks.size:
-        where = f"checkpoints[{bad[0]}] is {marks[bad[0]]}" if bad.size else "checkpoints is empty"
-        raise ValueError(f"{where}; expected increasing numbers in [0, {num_iters}]")
-    return set(marks.tolist())
+    return Trace(marks, {name: np.array(column) for name, column in rows.items()})

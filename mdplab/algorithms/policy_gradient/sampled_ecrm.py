@@ -188,7 +188,7 @@ def sampled_natural(
     kept, batch, seeds, _ = _check_runs(num_iters, checkpoints, batch, seeds, horizon)
     mdp, model, reward = _augmented(problem, None, horizon)
     pull = step / (1 - problem.gamma)
-    shrink = 1 - pull * tau if shrink is None else float(shrink)
+    shrink = 1 - pull * tau if shrink is None else check_number("shrink", shrink, -np.inf)
     log_pi, q = np.empty((2, seeds, kept.size, mdp.r.size))
     for i, stream in enumerate(rng.spawn(seeds)):
         sampled_ascent.natural(

@@ -22,6 +22,7 @@ from mdplab.algorithms.policy_gradient.arguments import (
     check_array,
     check_checkpoints,
     check_count,
+    check_indices,
     check_number,
     check_sampled,
 )
@@ -185,7 +186,10 @@ def path_estimates(
     >>> value.tolist(), gradient[0].tolist()
     ([1.5, 0.5], [[1.0, -1.0]])
     """
-    paths = np.ascontiguousarray(paths, dtype=np.int64)
+    if np.ndim(paths) != 2:
+        raise ValueError(f"paths has shape {np.shape(paths)}; expected (N, H)")
+    paths = np.ascontiguousarray(check_indices("paths", paths, mdp.r.size))
+    check_number("tau", tau)
     model, theta = sampling_arguments(mdp, paths.shape[1]), check_array("log_pi", log_pi, mdp.r.shape).ravel()
     log, pi, gain = np.empty((3, theta.size))
     sampled_ascent.soften(theta, mdp.A, _reward(mdp), float(tau), log, pi, gain)

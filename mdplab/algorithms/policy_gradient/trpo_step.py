@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_number, check_rows, check_start
 from mdplab.models import MDP
 
 
@@ -59,13 +60,14 @@ def policy_quantities(mdp: MDP, pi: np.ndarray) -> PolicyQuantities:
     >>> policy_quantities(mdp, np.array([[1.0, 0.0]])).advantage.tolist()
     [[0.0, 1.0]]
     """
-    if mdp.mu is None:
-        raise ValueError("mdp has no initial distribution mu")
-    if not mdp.gamma < 1:
-        raise ValueError(f"gamma is {mdp.gamma:g}; expected below 1")
-    pi = np.asarray(pi, dtype=np.float64)
-    if pi.shape != (mdp.S, mdp.A):
-        raise ValueError(f"pi has shape {pi.shape}, expected {(mdp.S, mdp.A)}")
+    check_start(mdp)
+    if not mdp.gamma < 1 or mdp.horizon is not None:
+        raise ValueError(f"mdp has gamma {mdp.gamma:g} and horizon {mdp.horizon}; expected discounting and no horizon")
+    pi = check_rows("pi", pi, (mdp.S, mdp.A))
+    wrong = np.argwhere((pi > 0) & ~mdp.actions)
+    if wrong.size:
+        s, a = wrong[0]
+        raise ValueError(f"pi[{s}, {a}] is {pi[s, a]}; the action is not available")
     P = mdp.dense().P
     resolvent = np.eye(mdp.S) - mdp.gamma * np.einsum("sa,sat->st", pi, P)
     value = np.linalg.solve(resolvent, np.sum(pi * mdp.r, axis=1))
@@ -113,8 +115,7 @@ def mixing_step(mdp: MDP, pi: np.ndarray, *, constant: float = 4.0) -> MixingSte
     >>> step.alpha, step.guarantee
     (0.125, 0.125)
     """
-    if not constant > 0:
-        raise ValueError(f"constant is {constant}; expected above 0")
+    check_number("constant", constant, above=True)
     known = policy_quantities(mdp, pi)
     best = np.where(mdp.actions, known.advantage, -np.inf).argmax(axis=1)
     greedy = np.eye(mdp.A)[best]

@@ -16,8 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints, check_positive
-from mdplab.algorithms.policy_gradient.md_vi import check_regular
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_errors,
+    check_number,
+    check_regular,
+)
 from mdplab.kernels.softmax import softmax
 from mdplab.models import MDP, Trace
 
@@ -104,8 +110,8 @@ def tsallis_greedy(Q: np.ndarray, mu: np.ndarray, *, tau: float, q: float) -> tu
     >>> pi.round(12).tolist(), psi.round(12).tolist()
     ([[0.583333333333, 0.416666666667, 0.0]], [-1.5])
     """
-    check_positive("tau", tau)
-    check_positive("q", q)
+    check_number("tau", tau, above=True)
+    check_number("q", q, above=True)
     Q, mu = np.asarray(Q, dtype=np.float64), np.asarray(mu, dtype=np.float64)
     if Q.shape != mu.shape or Q.ndim != 2:
         raise ValueError(f"Q and mu have shapes {Q.shape} and {mu.shape}; expected one shape (S, A)")
@@ -203,13 +209,12 @@ def tsallis_vi(
     >>> tsallis_vi(mdp, tau=0.5, q=2.0, num_iters=20)["policy"][-1].tolist()
     [[1.0, 0.0]]
     """
-    check_positive("tau", tau)
-    check_positive("q", q)
+    check_number("tau", tau, above=True)
+    check_number("q", q, above=True)
     check_regular(mdp)
-    kept, shape = check_checkpoints(num_iters, checkpoints), (mdp.S, mdp.A)
-    if errors is not None and np.shape(errors) != (num_iters, *shape):
-        raise ValueError(f"errors has shape {np.shape(errors)}, expected {(num_iters, *shape)}")
-    Q = np.zeros(shape) if q0 is None else np.array(q0, dtype=np.float64)
+    num_iters, shape = check_count("num_iters", num_iters, 0), (mdp.S, mdp.A)
+    kept, errors = check_checkpoints(checkpoints, num_iters), check_errors(errors, num_iters, shape)
+    Q = np.zeros(shape) if q0 is None else check_array("q0", q0, shape)
     P = mdp.dense().P.reshape(mdp.S * mdp.A, mdp.S)
     uniform = pi = np.full(shape, 1 / mdp.A)
     out = np.empty((2, kept.size, *shape))

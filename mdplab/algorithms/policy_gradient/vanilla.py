@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_count, check_each, check_number
 from mdplab.algorithms.policy_gradient.ascent import ascend
 from mdplab.algorithms.policy_gradient.estimators import Oracle
 from mdplab.models import Trace
@@ -22,7 +23,8 @@ def vanilla_schedule(num_iters: int, gamma0: float) -> np.ndarray:
     >>> vanilla_schedule(15, 1.0)[[0, 14]].round(12).tolist()
     [1.0, 0.25]
     """
-    return gamma0 * (2.0 / (np.arange(num_iters) + 2)) ** (2 / 3)
+    check_number("gamma0", gamma0, above=True)
+    return gamma0 * (2.0 / (np.arange(check_count("num_iters", num_iters)) + 2)) ** (2 / 3)
 
 
 def policy_gradient(oracle: Oracle, *, step: np.ndarray, normalized: bool = False, **how: Any) -> Trace:
@@ -37,7 +39,8 @@ def policy_gradient(oracle: Oracle, *, step: np.ndarray, normalized: bool = Fals
     >>> bool(np.abs(run["theta"][0, 0] - qchain().centre).max() < 1e-4)
     True
     """
-    return ascend(oracle, eta=np.ones(np.shape(step)), step=step, normalized=normalized, **how)
+    step = check_each("step", step)
+    return ascend(oracle, eta=np.ones(step.size), step=step, normalized=normalized, **how)
 
 
 def normalized_policy_gradient(oracle: Oracle, *, step: np.ndarray, **how: Any) -> Trace:

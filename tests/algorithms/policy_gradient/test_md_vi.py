@@ -77,7 +77,7 @@ def test_checkpoints_are_a_selection(mdp):
         ({"num_iters": -1}, "num_iters is -1"),
         ({"errors": np.zeros((2, 5, 3))}, "errors has shape"),
         ({"q0": np.zeros(3)}, "q0 has shape"),
-        ({"checkpoints": [4]}, "checkpoints is"),
+        ({"checkpoints": [4]}, r"checkpoints\[0\] is 4"),
     ],
 )
 def test_bad_input_is_named(mdp, options, message):

@@ -52,11 +52,11 @@ def test_reversed_kl_tends_to_its_own_closed_form():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"step": 0.0}, r"step\[0\] is 0.0"),
+        ({"step": 0.0}, r"step is 0.0"),
         ({"step": [1.0, np.inf, 1.0]}, r"step\[1\] is inf"),
         ({"tau": -0.1}, "tau is -0.1"),
         ({"num_iters": -1}, "num_iters is -1"),
-        ({"log_pi0": np.zeros((2, 2))}, "log_pi0, of shape"),
+        ({"log_pi0": np.zeros((2, 2))}, "log_pi0 has shape"),
     ],
 )
 def test_bad_input_is_named(mdp, options, message):

@@ -66,7 +66,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_with_its_place():
         ({"eta": np.r_[1.0, np.zeros(49)]}, r"eta\[1\] is 0.0"),
         ({"eta": np.ones(3)}, r"eta has shape \(3,\)"),
         ({"eta": np.full(50, 0.5)}, r"eta\[0\] is 0.5"),
-        ({"checkpoints": np.array([50])}, "checkpoints must increase"),
+        ({"checkpoints": np.array([50])}, r"checkpoints\[0\] is 50"),
         ({"seeds": 0}, "seeds is 0"),
         ({"theta0": np.zeros(3)}, r"theta0 has shape \(3,\)"),
         ({"theta0": np.full((3, 2), np.nan)}, r"theta0\[0, 0\] is nan"),

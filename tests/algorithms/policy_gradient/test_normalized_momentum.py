@@ -59,7 +59,7 @@ def test_runs_repeat_and_a_longer_list_of_checkpoints_changes_nothing():
         ({"step": np.r_[np.ones(49), -1.0]}, r"step\[49\] is -1.0"),
         ({"step": np.ones(49)}, "step"),
         ({"checkpoints": np.array([3, 50])}, r"checkpoints\[1\] is 50"),
-        ({"checkpoints": np.array([5, 5])}, "increase"),
+        ({"checkpoints": np.array([5, 5])}, r"checkpoints\[1\] is 5; expected increasing"),
         ({"seeds": 0}, "seeds is 0"),
         ({"theta0": np.zeros(3)}, r"theta0 has shape \(3,\)"),
         ({"look_ahead": np.zeros(3)}, r"look_ahead has shape \(3,\)"),
