@@ -13,12 +13,16 @@ grows as policies become deterministic. Utilities with an optimum inside the pol
 
 import copy
 import dataclasses
+import functools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from mdplab.algorithms.policy_gradient import general_utility as estimates
+from mdplab.algorithms.policy_gradient.ascent import ascend
+from mdplab.algorithms.policy_gradient.estimators import SoftmaxTrajectory, gpomdp, softmax_score
+from mdplab.algorithms.policy_gradient.harpg import n_harpg
 from mdplab.algorithms.policy_gradient.n_vr_pg import corrected_estimates, global_schedule, n_vr_pg, stationary_schedule
 from mdplab.algorithms.policy_gradient.occupancy_regression import occupancy_regression_pg, regress_occupancy
 from mdplab.claims import Bound, BoundHP, Evidence, Identity, NotApplicable, Ordering, Rate, claim, variant
@@ -27,16 +31,9 @@ from mdplab.exact.trajectories import enumerate_trajectories
 from mdplab.instances.toytext import frozen_lake
 from mdplab.kernels import general_utility as kernels
 from mdplab.kernels.softmax import softmax
-from mdplab.models import MDP
-from mdplab.models.utility import (
-    Utility,
-    UtilityMDP,
-    entropy_utility,
-    imitation_utility,
-    linear_utility,
-    log_utility,
-    quadratic_utility,
-)
+from mdplab.kernels.trajectories import trajectory
+from mdplab.models import MDP, Utility, UtilityMDP
+from mdplab.models.utility import entropy_utility, imitation_utility, linear_utility, log_utility, quadratic_utility
 
 U = 2.0**-53
 # Points at which a dyadic block (n / 2, n] of iterations is averaged.
@@ -359,15 +356,12 @@ def _linear_run(mdp, r, eta, step, rng):
     return np.array(out)
 
 
-def _reduces(p, rng, make=lambda m: linear_utility(m.r), vanilla=False):
+def _reduces(p, rng, make=lambda m: linear_utility(m.r)):
     mdp, T = _model(rng), 40
     eta, step = global_schedule(T, p.alpha0)
-    eta = np.ones(T) if vanilla else eta
     # Both draw from the first stream spawned from equal generators.
     one, two = (np.random.default_rng(seed) for seed in [int(rng.integers(2**62))] * 2)
-    run = n_vr_pg(
-        mdp, make(mdp), horizon=HORIZON, eta=eta, step=step, checkpoints=np.arange(T), rng=one
-    )  # fmt: skip
+    run = n_vr_pg(mdp, make(mdp), horizon=HORIZON, eta=eta, step=step, checkpoints=np.arange(T), rng=one)
     right = _linear_run(mdp, mdp.r, eta, step, two)
     # Bit for bit: the same operations in the same order.
     return Evidence(left=run["d"][0], right=right, tolerance=0 * right, instance=mdp.digest())
@@ -382,13 +376,94 @@ def _reduces(p, rng, make=lambda m: linear_utility(m.r), vanilla=False):
         "log_utility": variant(_reduces, "A utility that is not linear.", _log),
         "other_rewards": variant(_reduces, "Rewards off by 1e-6.", lambda m: linear_utility(m.r**1.000001)),
     },
-    controls={"plain_policy_gradient": variant(_reduces, "eta = 1: normalised REINFORCE with GPOMDP.", vanilla=True)},
     words="For a linear utility it is ordinary variance-reduced policy gradient, bit for bit.",
     title="Linear utilities give ordinary policy gradient",
 )
 def linear_case(p: Params, rng: np.random.Generator) -> Evidence:
     """Directions of 40 iterations on the same random numbers, against a loop that never forms an occupancy."""
     return _reduces(p, rng)
+
+
+def _by_formulas(mdp, step, draw):
+    """theta_t and g_t (T, 2, S, A) of normalised policy gradient, in NumPy, on trajectories drawn at its iterates."""
+    theta, out = np.zeros(mdp.r.shape), []
+    for length in step:
+        states, actions = divmod(draw(theta.ravel()), mdp.A)
+        scores = softmax_score(theta, states, actions).reshape(HORIZON, -1)
+        g = gpomdp(scores, mdp.r[states, actions], mdp.gamma).reshape(theta.shape)
+        out.append([theta, g])
+        theta = theta + length * g / np.sqrt((g * g).sum())
+    return np.array(out)
+
+
+def _drawn_as_n_vr_pg(mdp, rng):
+    """A function that draws the next trajectory (H,), s * A + a, at theta as N-VR-PG does from its stream."""
+    model, pairs = estimates.sampling_arguments(mdp, HORIZON), np.empty(HORIZON, dtype=np.int64)
+    log_pi, pi = np.empty((2, mdp.S * mdp.A))
+
+    def draw(theta):
+        kernels.softmax_rows(theta, mdp.A, log_pi, pi)
+        kernels.trajectory(*model[:3], pi, mdp.A, rng, pairs)
+        return pairs
+
+    return draw
+
+
+def _drawn_as_n_harpg(mdp, rng, corrected):
+    """The same for N-HARPG; `corrected`: another one is drawn between the last two iterates before the next."""
+    A, *model = SoftmaxTrajectory(mdp, HORIZON).arguments()
+    seen, pi, joint = np.empty(mdp.S, dtype=bool), np.empty(mdp.S * A), np.empty((mdp.S, A * mdp.S))
+    pairs, weights, before = np.empty(HORIZON, dtype=np.int64), np.empty(HORIZON), []
+
+    def draw(theta):
+        if corrected and before:
+            point = before[-1] + rng.random() * (theta - before[-1])
+            trajectory(point, *model, rng, seen, pi, joint, pairs, weights)
+        before.append(theta)
+        trajectory(theta, *model, rng, seen, pi, joint, pairs, weights)
+        return pairs
+
+    return draw
+
+
+def _no_memory(p, rng, eta=1.0, carry=0.0, make=lambda m: linear_utility(m.r)):
+    mdp, at, seed = _model(rng), np.arange(64), int(rng.integers(2**62))
+    momentum, step = np.where(at == 0, 1.0, eta), global_schedule(at.size, 4 * p.alpha0)[1]
+    how = {"eta": momentum, "step": step, "checkpoints": at}
+    # Equal generators: each method and the formulas beside it draw the same trajectories.
+    streams = [np.random.default_rng(seed) for _ in range(4)]
+    other = functools.partial(ascend, carry=np.where(at == 0, 0.0, carry)) if carry else n_harpg
+    first = n_vr_pg(mdp, make(mdp), horizon=HORIZON, rng=streams[0], **how)
+    second = other(SoftmaxTrajectory(mdp, HORIZON), rng=streams[1], **how)
+    left = [np.stack([run["theta"][0], run["d"][0]], axis=1) for run in (first, second)]
+    corrected = eta < 1 or carry > 0
+    draws = _drawn_as_n_vr_pg(mdp, streams[2].spawn(1)[0]), _drawn_as_n_harpg(mdp, streams[3], corrected)
+    right = [_by_formulas(mdp, step, draw) for draw in draws]
+    # Sums of twelve terms below 10 each step, and 64 steps that divide by estimates of 1e-2 or more.
+    return Evidence(left=left, right=right, tolerance=np.full(np.shape(left), 1e-12), instance=mdp.digest())
+
+
+@claim(
+    "N-VR-PG and N-HARPG without memory",
+    r"\eta_t = 1,\; F(\lambda) = \langle r, \lambda\rangle \;\Longrightarrow\; \theta_{t+1} = \theta_t + "
+    r"\alpha_t\, g(\tau_t, \theta_t, r) / \|g(\tau_t, \theta_t, r)\|",
+    relation=Identity(),
+    falsifiers={
+        "momentum_a_bit_below_one": variant(_no_memory, "eta_t = 1 - 1e-9 from the second estimate on.", 1 - 1e-9),
+        "correction_remains": variant(_no_memory, "N-HARPG with a Hessian correction of weight 1e-9.", carry=1e-9),
+        "log_utility": variant(_no_memory, "A utility that is not linear.", make=_log),
+    },
+    controls={
+        "log_part_of_weight_0": variant(
+            _no_memory, "F linear.", make=lambda m: dataclasses.replace(_log(m), reward=m.r, weight=0.0)
+        ),
+    },
+    words="With momentum 1 both methods forget: normalised policy gradient, trajectory by trajectory.",
+    title="Momentum 1 is normalised policy gradient",
+)
+def no_memory(p: Params, rng: np.random.Generator) -> Evidence:
+    """Iterates and directions of 64 iterations of both compiled methods against formulas on the same trajectories."""
+    return _no_memory(p, rng)
 
 
 # --- importance weights -------------------------------------------------------------------------------------------

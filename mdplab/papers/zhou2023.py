@@ -29,6 +29,7 @@ from mdplab.algorithms.actor_critic import (
     hybrid_policy_evaluation,
     on_policy_data,
 )
+from mdplab.algorithms.policy_gradient.npg import npg
 from mdplab.claims import Bound, BoundHP, Evidence, Identity, claim, variant
 from mdplab.exact import policy_evaluation, policy_iteration
 from mdplab.exact.episodic import stage_values
@@ -451,6 +452,105 @@ def _hnpg(p: Params, rng: np.random.Generator, flaw: str = "") -> Evidence:
 def hnpg_cases(p: Params, rng: np.random.Generator) -> Evidence:
     """Policies after 15 iterations, and one step along two features, on random problems."""
     return _hnpg(p, rng)
+
+
+# An infinite weight of the on-policy term, to rounding: what offline data add is of the size 1 / lambda.
+FAR = 1e13
+
+
+def _with_features(p: Params, rng: np.random.Generator):
+    """Two random problems, starts spread evenly, offline weights, and features of the policy: two, one a pair."""
+    for features in (rng.standard_normal((3, 3, 2)), np.eye(9).reshape(3, 3, 9)):
+        mdp, _, nu, _ = _draw(p, rng, states=3)
+        yield mdp.replace(mu=np.full(3, 1 / 3)), nu, features
+
+
+def _on_policy_limit(p: Params, rng: np.random.Generator, lam=FAR, step=lambda gamma: 1.0, **options) -> Evidence:
+    left, right = [], []
+    for mdp, nu, features in _with_features(p, rng):
+        how = Evaluation(nu if lam else None, lam=lam or 1.0, rounds=5)
+        left.append(hnpg(mdp, how, num_iters=15, eta=0.5, features=features)["policy"])
+        eta = 0.5 * step(mdp.gamma)
+        right.append(np.exp(npg(mdp, eta=eta, num_iters=14, features=features, **options)["log_policy"]))
+    # 1e-13 over occupancies above 1e-2, carried on for 15 steps.
+    return Evidence(left=np.array(left), right=np.array(right), tolerance=np.full(np.shape(left), 1e-11))
+
+
+@claim(
+    "Algorithm 3 (HNPG), much on-policy weight (derived)",
+    r"\lambda \to \infty:\quad \theta_{t+1} = \theta_t + \eta F(\theta_t)^{+} \nabla J(\theta_t)",
+    relation=Identity(),
+    assumptions=("starts everywhere",),
+    falsifiers={
+        "a_billion": variant(_on_policy_limit, "lambda = 1e9: the offline data still show.", lam=1e9),
+        "occupancy_not_normalised": variant(
+            _on_policy_limit, "Steps of w / (1 - gamma).", step=lambda gamma: 1 / (1 - gamma)
+        ),
+        "step_a_bit_longer": variant(_on_policy_limit, "eta (1 + 1e-8).", step=lambda gamma: 1 + 1e-8),
+    },
+    controls={
+        "no_offline_data": variant(_on_policy_limit, "The off-policy term left out.", lam=0.0),
+        "pairs_of_actions": variant(_on_policy_limit, "REBEL's Gauss-Newton steps.", direction="paired"),
+    },
+    words="With much on-policy weight every step is one of natural policy gradient, of another paper's code.",
+    title="HNPG becomes natural policy gradient",
+)
+def on_policy_limit(p: Params, rng: np.random.Generator) -> Evidence:
+    """Policies of 15 iterations with lambda = 1e13, two features and one a pair, against Fisher-matrix steps."""
+    return _on_policy_limit(p, rng)
+
+
+def _fqe_actor_critic(mdp: MDP, nu, features, critic, eta: float, num_iters: int, flaw: str) -> np.ndarray:
+    """Policies (num_iters, S, A): fitted Q evaluation in the span of critic (S, A, k), then a fit; both on nu alone."""
+    n, theta, out = nu.size, np.zeros(features.shape[-1]), []
+    span = critic.reshape(n, -1)
+    project = span @ np.linalg.solve(span.T @ (nu.ravel()[:, None] * span), span.T * nu.ravel())
+    before = np.full(nu.shape, 1 / mdp.A)
+    for _ in range(num_iters):
+        weights = np.exp(features @ theta)
+        pi = weights / weights.sum(axis=1, keepdims=True)
+        evaluated, f, total = before if flaw == "behind" else pi, np.zeros(nu.shape), 0.0
+        for _ in range(5):
+            backup = mdp.r + mdp.gamma * np.einsum("sat,t->sa", mdp.dense().P, (evaluated * f).sum(axis=1))
+            f = (project @ backup.ravel()).reshape(nu.shape)
+            total = total + f / 5
+        mass = on_policy_data(mdp, pi)[0] if flaw == "on_policy" else nu
+        centred = (features - np.einsum("sa,sak->sk", pi, features)[:, None]).reshape(n, -1)
+        advantage = total - (pi * total).sum(axis=1, keepdims=True)
+        right = centred.T @ (mass * advantage).ravel()
+        theta = theta + eta * np.linalg.pinv(centred.T @ (mass.ravel()[:, None] * centred), rcond=1e-12) @ right
+        out.append(pi)
+        before = pi
+    return np.array(out)
+
+
+def _off_policy(p: Params, rng: np.random.Generator, lam: float = 0.0, flaw: str = "") -> Evidence:
+    left, right = [], []
+    for mdp, nu, features in _with_features(p, rng):
+        for critic in (np.eye(9).reshape(3, 3, 9), rng.standard_normal((3, 3, 4))):
+            how = Evaluation(nu, lam=lam, rounds=5, features=critic)
+            left.append(hnpg(mdp, how, num_iters=15, eta=0.5, features=features)["policy"])
+            right.append(_fqe_actor_critic(mdp, nu, features, critic, 0.5, 15, flaw))
+    # Normal equations on weights of 1e-3 to 1 lose three digits of sixteen, twice an iteration.
+    return Evidence(left=np.array(left), right=np.array(right), tolerance=np.full(np.shape(left), 1e-12))
+
+
+@claim(
+    "Algorithm 3 (HNPG), no on-policy weight (derived)",
+    r"\lambda = 0:\quad f_k = \Pi_\nu \mathcal{T}^{\pi_t} f_{k-1}, \quad "
+    r"w = \arg\min_w E_\nu\big(w \cdot \nabla\log\pi_t - (\bar f - E_{\pi_t} \bar f)\big)^2",
+    relation=Identity(),
+    falsifiers={
+        "some_rollouts": variant(_off_policy, "lambda = 1e-9.", lam=1e-9),
+        "critic_one_policy_behind": variant(_off_policy, "FQE of the policy before.", flaw="behind"),
+        "actor_on_policy": variant(_off_policy, "The actor's fit on the policy's own occupancy.", flaw="on_policy"),
+    },
+    words="Without on-policy weight it is the actor-critic of fitted Q evaluation on the offline data alone.",
+    title="HNPG becomes off-policy actor-critic",
+)
+def off_policy_case(p: Params, rng: np.random.Generator) -> Evidence:
+    """Policies of 15 iterations, critics with a value a pair and of four random features, against normal equations."""
+    return _off_policy(p, rng)
 
 
 def figure_lock(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -52,6 +52,17 @@ def test_tracking_figure_has_bands_and_bounds():
     assert (table["n_vr_pg_lo"] <= table["n_vr_pg_hi"]).all()
 
 
+def test_runs_without_memory_share_their_trajectories_with_the_formulas_alone():
+    evidence = paper._no_memory(QUICK, np.random.default_rng([95, 8]))
+    left, right = evidence["left"], evidence["right"]
+    step = paper.global_schedule(64, 4 * QUICK.alpha0)[1]
+    for run in (*left, *right):
+        # Steps of the schedule's length, .04 or more, between iterates below 10; estimates are never zero.
+        np.testing.assert_allclose(paper._size(np.diff(run[:, 0], axis=0)), step[:-1], rtol=1e-12)
+        assert paper._size(run[:, 1]).min() > 1e-3
+    assert np.abs(left[0] - left[1]).max() > 0.1
+
+
 @pytest.mark.full
 @pytest.mark.parametrize(("alpha0", "slope"), [(0.3, -0.54), (1.0, -0.54)])
 def test_the_calibration_of_the_notes_is_reproduced(alpha0, slope):

@@ -42,3 +42,18 @@ def test_sampled_episodes_succeed_as_often_as_the_formula_says():
     assert abs((final == 1).mean() - chance) < 4.5 * np.sqrt(chance * (1 - chance) / 1000)
     # The printed share lies further off than that.
     assert abs(0.9**10 - chance) > 2 * np.sqrt(chance * (1 - chance) / 1000)
+
+
+def test_what_offline_data_add_falls_like_the_inverse_weight():
+    off = []
+    for lam in (1e4, 1e5):
+        evidence = zhou2023._on_policy_limit(None, np.random.default_rng([501]), lam=lam)
+        off.append(np.abs(evidence["left"] - evidence["right"]).max())
+    # The next order is 1e-4 times an inverse occupancy, below 1e2.
+    assert 1e-6 < off[0] < 1e-2 and off[0] / off[1] == pytest.approx(10, rel=1e-2)
+
+
+def test_policies_of_the_special_cases_move():
+    for case in (zhou2023._on_policy_limit, zhou2023._off_policy):
+        left = case(None, np.random.default_rng([502]))["left"]
+        assert np.abs(left[:, -1] - left[:, 0]).max(axis=(1, 2)).min() > 0.05
