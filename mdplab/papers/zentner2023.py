@@ -12,8 +12,8 @@ iteration they are over a quarter, in the first ten six per cent, and none once 
 
 Derived:
 
-- The loop is sure to end only if C_beta >= 1. Below, a state with eps_KL < KL <= eps_KL / C_beta is violated while it lowers
-  beta; once beta is 0 nothing moves.
+- The loop is sure to end only if C_beta >= 1. Below, a state with eps_KL < KL <= eps_KL / C_beta is violated while it
+  lowers beta; once beta is 0 nothing moves.
 - Plain steps of effective length h = rate beta d(s), at most 2, leave KL(s) <= |theta_0 - theta_old|^2 / (4 (1 + h k))
   after k of them, attained in the limit of a far start. Beyond 4 there are cycles.
 - The bound J(new) >= L - 2 eps gamma eps_KL / (1 - gamma)^2, which TRPO's bound with Pinsker's inequality gives, is
@@ -522,7 +522,7 @@ def draw_budget(ax, table: dict[str, np.ndarray]) -> None:
             "x",
             color=colour,
             markersize=5,
-            label=f"before its fixup phase: {acted.sum()}",
+            label=f"outside before fixup: {acted.sum()} times",
         )
     ax.plot(t, table["bound"], "--", color="black", linewidth=1.3, label=r"$\epsilon_{KL}$")
     ax.set_yscale("log")
