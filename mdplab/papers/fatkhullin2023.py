@@ -6,7 +6,8 @@ the estimator's error ||d_t - grad J_H(theta_t)||, which the proof bounds by the
 that bound is of order 1e11 and says nothing; the rate and the exact cancellation behind it are what can be tested.
 
 Tabular softmax policies are nowhere used for rates: they are never Fisher-non-degenerate, which is a claim here too.
-With `policy = "softmax"` on the card the claims that need the assumption are not applicable, and say by how much.
+With `policy = "softmax"` on the card, `paper_configs/fatkhullin2023.toml`, the claims that need the assumption are not
+applicable, and `mdplab verify fatkhullin2023` prints the smallest eigenvalue of the Fisher matrix.
 
 Two claims hold our runs against the calibration table of the project's notes on the paper, made by another
 implementation. The paper's own experiments (MuJoCo, neural policies) are not reproduced.

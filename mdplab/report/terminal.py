@@ -50,8 +50,11 @@ def verdict_table(results: Sequence[Mapping[str, Any]], *, seconds: bool = True,
 
 
 def print_verdicts(console: Console, results: Sequence[Mapping[str, Any]]) -> None:
-    """The verdict table; then every number that a claim's rule estimated, with its interval and its window."""
+    """The verdict table; why a claim was not applicable or surprised; every estimate, with its interval and window."""
     console.print(verdict_table(results, width=console.width))
+    for result in results:
+        if result["reason"] and (result["verdict"] == "NOT-APPLICABLE" or not result["as_expected"]):
+            console.print(f"{escape(result['id'])}: {escape(result['reason'])}", soft_wrap=True)
     shown = {result["id"]: readings(result, roles=("main",)) for result in results}
     rows = [row for part in shown.values() for row in part]
     if not rows:

@@ -85,10 +85,20 @@ def test_slopes_follow_the_verdicts_and_keep_their_interval_and_window(width):
     assert slopes.count("0.36") == (2 if width > 60 else 0)
 
 
-def test_without_slopes_there_is_the_table_alone():
+def test_without_slopes_there_is_the_table_and_why_a_claim_surprised():
     screen = io.StringIO()
-    print_verdicts(Console(file=screen, width=100), [RESULT.to_json()])
+    print_verdicts(Console(file=screen, width=100, emoji=False), [RESULT.to_json()])
+    assert screen.getvalue().splitlines()[2:] == ["smith2027:x: why"]
+    screen = io.StringIO()
+    print_verdicts(Console(file=screen, width=100, emoji=False), [RESULT.to_json() | {"as_expected": True}])
     assert len(screen.getvalue().splitlines()) == 2
+
+
+def test_what_a_claim_was_not_applicable_for_is_printed_even_if_expected():
+    screen = io.StringIO()
+    changes = {"verdict": "NOT-APPLICABLE", "as_expected": True, "reason": "the smallest eigenvalue of [F] is 1.0e-17"}
+    print_verdicts(Console(file=screen, width=60, emoji=False), [RESULT.to_json() | changes])
+    assert screen.getvalue().splitlines()[-1] == "smith2027:x: the smallest eigenvalue of [F] is 1.0e-17"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
