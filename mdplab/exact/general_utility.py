@@ -36,7 +36,7 @@ def softmax_occupancy(mdp: MDP, theta: np.ndarray, *, horizon: int | None = None
     >>> softmax_occupancy(mdp, np.zeros((1, 2))).tolist(), softmax_occupancy(mdp, np.zeros((1, 2)), horizon=2).tolist()
     ([[1.0, 1.0]], [[0.75, 0.75]])
     """
-    check_softmax_arguments(mdp)
+    check_softmax_arguments(mdp, horizon=horizon)
     P, pi = mdp.dense().P, softmax(np.asarray(theta, dtype=np.float64))
     if horizon is None:
         return occupancy(P, mdp.mu, mdp.gamma, pi)

@@ -86,6 +86,7 @@ class Utility:
 
     def arguments(self, occupancy: np.ndarray) -> np.ndarray:
         """x of the form above: occupancy (..., S, A), real or complex -> (..., K)."""
+        self._check(occupancy)
         flat = np.reshape(occupancy, (-1, self.reward.size))
         return (self.matrix @ flat.T).T.reshape(*np.shape(occupancy)[:-2], self.shift.size) + self.shift
 
@@ -97,6 +98,7 @@ class Utility:
         >>> float(linear_utility([[1.0, 2.0]]).value(np.array([[0.5, 1.5]])))
         3.5
         """
+        self._check(occupancy)
         linear = (self.reward * occupancy).sum(axis=(-2, -1))
         if self.kind == "linear":
             return linear
@@ -115,12 +117,19 @@ class Utility:
         >>> log_utility([[1.0, 0.0]], shift=0.5).gradient(np.array([[1.5, 0.5]])).tolist()
         [[0.5, 0.0]]
         """
+        self._check(occupancy)
         out = self._gradient(np.asarray(occupancy, dtype=np.float64))
         bad = np.argwhere(~np.isfinite(out))
         if bad.size:
             at = tuple(int(i) for i in bad[0])
             raise ValueError(self.fault(at[-2], at[-1], float(out[at]), float(np.asarray(occupancy)[at])))
         return out
+
+    def _check(self, occupancy: np.ndarray) -> None:
+        if np.shape(occupancy)[-2:] != self.reward.shape:
+            raise ValueError(
+                f"occupancy has shape {np.shape(occupancy)}; expected (..., S, A), {self.reward.shape} last"
+            )
 
     def fault(self, state: int, action: int, slope: float, occupancy: float) -> str:
         """What to say where the gradient is not finite."""
@@ -231,6 +240,8 @@ def entropy_utility(S: int, A: int, gamma: float, *, floor: float = 0.0) -> Util
         ...
     ValueError: the gradient of the entropy utility is inf at state 1, action 0, where the occupancy is 0; ...
     """
+    if not 0 <= gamma < 1:
+        raise ValueError(f"gamma is {gamma}; expected a number in [0, 1)")
     rows = np.repeat(np.eye(S), A, axis=1) * (1 - gamma)
     return Utility(np.zeros((S, A)), "entropy", rows, floor=floor)
 
@@ -243,6 +254,8 @@ def quadratic_utility(matrix: Any, target: Any, shape: tuple[int, int]) -> Utili
 def imitation_utility(reward: Any, expert: Any, *, weight: float, floor: float = 0.0) -> Utility:
     """<reward, lambda> - weight * KL(lambda || expert), both unnormalised; expert `(S, A)` above 0."""
     expert, reward = _finite("expert", expert), _finite("reward", reward)
+    if expert.shape != reward.shape:
+        raise ValueError(f"expert has shape {expert.shape}, reward {reward.shape}; expected one (S, A) for both")
     if not (expert > 0).all():
         s, a = (int(i) for i in np.argwhere(expert <= 0)[0])
         raise ValueError(f"expert[{s}, {a}] is {expert[s, a]}; the divergence is finite for positive occupancies only")

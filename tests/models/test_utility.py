@@ -79,6 +79,14 @@ def test_a_gradient_that_is_not_finite_is_refused_by_name():
         (lambda: quadratic_utility(np.ones((2, 4)), [0.0], (2, 2)), r"shift has shape \(1,\)"),
         (lambda: imitation_utility([[1.0, 1.0]], [[1.0, 0.0]], weight=1.0), r"expert\[0, 1\] is 0.0"),
         (lambda: imitation_utility([[1.0]], [[1.0]], weight=-2.0), "weight is -2.0"),
+        (lambda: imitation_utility([[1.0]], [[1.0, 1.0]], weight=1.0), r"expert has shape \(1, 2\), reward \(1, 1\)"),
+        (lambda: imitation_utility([[1.0]], [[1.0]], weight=np.nan), "weight is nan"),
+        (lambda: log_utility([[1.0]], shift=np.inf), r"shift\[0\] is inf"),
+        (lambda: entropy_utility(2, 1, 1.0), "gamma is 1.0"),
+        (lambda: entropy_utility(2, 1, np.nan), "gamma is nan"),
+        (lambda: linear_utility([[1.0, 1.0]]).value(np.ones((1, 1))), r"occupancy has shape \(1, 1\)"),
+        (lambda: entropy_utility(2, 1, 0.5).gradient(np.ones((2, 2))), r"occupancy has shape \(2, 2\)"),
+        (lambda: entropy_utility(2, 1, 0.5).arguments(np.ones(2)), r"occupancy has shape \(2,\)"),
     ],
 )
 def test_bad_utilities_are_refused(make, message):
