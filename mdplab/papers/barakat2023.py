@@ -427,7 +427,7 @@ def _drawn_as_n_harpg(mdp, rng, corrected):
 
 
 def _no_memory(p, rng, eta=1.0, carry=0.0, make=lambda m: linear_utility(m.r)):
-    mdp, at, seed = _model(rng), np.arange(64), int(rng.integers(2**62))
+    mdp, at, seed = _model(rng), np.arange(40), int(rng.integers(2**62))
     momentum, step = np.where(at == 0, 1.0, eta), global_schedule(at.size, 4 * p.alpha0)[1]
     how = {"eta": momentum, "step": step, "checkpoints": at}
     # Equal generators: each method and the formulas beside it draw the same trajectories.
@@ -439,7 +439,7 @@ def _no_memory(p, rng, eta=1.0, carry=0.0, make=lambda m: linear_utility(m.r)):
     corrected = eta < 1 or carry > 0
     draws = _drawn_as_n_vr_pg(mdp, streams[2].spawn(1)[0]), _drawn_as_n_harpg(mdp, streams[3], corrected)
     right = [_by_formulas(mdp, step, draw) for draw in draws]
-    # Sums of twelve terms below 10 each step, and 64 steps that divide by estimates of 1e-2 or more.
+    # Sums of twelve terms below 10 each step, and 40 steps that divide by estimates of 1e-2 or more.
     return Evidence(left=left, right=right, tolerance=np.full(np.shape(left), 1e-12), instance=mdp.digest())
 
 
@@ -462,7 +462,7 @@ def _no_memory(p, rng, eta=1.0, carry=0.0, make=lambda m: linear_utility(m.r)):
     title="Momentum 1 is normalised policy gradient",
 )
 def no_memory(p: Params, rng: np.random.Generator) -> Evidence:
-    """Iterates and directions of 64 iterations of both compiled methods against formulas on the same trajectories."""
+    """Iterates and directions of 40 iterations of both compiled methods against formulas on the same trajectories."""
     return _no_memory(p, rng)
 
 
