@@ -78,9 +78,9 @@ def test_bad_input_is_one_line_and_exit_code_two(shell, tmp_path, arguments, sai
 
 
 def test_an_id_is_not_read_as_an_emoji(capsys):
-    from mdplab.cli import _console
+    from mdplab.cli import open_console
 
-    _console().print("li2024:envelope: VERIFIED")
+    open_console().print("li2024:envelope: VERIFIED")
     assert capsys.readouterr().out == "li2024:envelope: VERIFIED\n"
 
 
@@ -149,6 +149,30 @@ def test_a_malformed_card_is_named_by_file_and_line(shell, tmp_path, monkeypatch
     assert (code, out) == (2, "")
     assert f"example2000.toml:{number}: profiles.quick.gama is unknown; expected one of" in err
     assert not (tmp_path / ".mdplab").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("def broken(:", "SyntaxError: invalid syntax"),
+        ("from mdplab.exact import no_such_solver", "ImportError: cannot import name 'no_such_solver'"),
+        ("import nosuchpackage", "ModuleNotFoundError: No module named 'nosuchpackage'"),
+        ("claim('S', 'x', relation=None)", "TypeError: claim() missing 1 required keyword-only argument: 'falsifiers'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_by_file_and_line(shell, tmp_path, monkeypatch, line, said):
+    shell("new", "example2000")
+    module = tmp_path / "example2000.py"
+    lines = module.read_text().splitlines()
+    number = next(i for i, text in enumerate(lines) if text.startswith("class Params")) - 1
+    module.write_text("\n".join([*lines[:number], line, *lines[number:]]) + "\n")
+    monkeypatch.setenv("MDPLAB_PAPERS", ".")
+    code, out, err = shell("verify", "example2000")
+    assert (code, out) == (2, "")
+    assert f"example2000.py:{number + 1}: {said}" in err and err.startswith("mdplab: ") and err.count("\n") == 1
+    # The mended module is read afresh.
+    module.write_text("\n".join(lines) + "\n")
+    assert shell("list", "example2000")[0] == 0
 
 
 def test_a_store_from_a_newer_version_is_refused(shell, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -78,7 +79,8 @@ def load_paper(key: str) -> Paper:
     Raises
     ------
     ValueError
-        An unknown key (with the nearest ones), a missing card, a faulty card, a claim that only one of the two has.
+        An unknown key (with the nearest ones), a missing card, a faulty card, a claim that only one of the two has, a
+        module that cannot be imported (with its file and line).
     """
     found = sources()
     if key not in found:
@@ -110,14 +112,27 @@ def _load(key: str, source: Path, card_path: Path, *_stamps: int) -> Paper:
 
 
 def _module(key: str, source: Path) -> ModuleType:
-    if source.parent == _PACKAGE / "papers":
-        return importlib.import_module(f"mdplab.papers.{key}")
-    name = _FOREIGN + key
-    spec = importlib.util.spec_from_file_location(name, source)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    try:
+        if source.parent == _PACKAGE / "papers":
+            return importlib.import_module(f"mdplab.papers.{key}")
+        name = _FOREIGN + key
+        spec = importlib.util.spec_from_file_location(name, source)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        return module
+    except Exception as error:
+        sys.modules.pop(_FOREIGN + key, None)
+        raise ValueError(_mishap(source, error)) from error
+
+
+def _mishap(source: Path, error: Exception) -> str:
+    """What a module's text did wrong as `file:line: ...`: where it cannot be read, or the last line of it that ran."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
+    ran = [(Path(frame.f_code.co_filename), line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    lines = [f":{line}" for path, line in ran if path.resolve() == source.resolve()]
+    return f"{source}{lines[-1] if lines else ''}: {type(error).__name__}: {error}"
 
 
 def papers(keys: Iterable[str] | None = None) -> dict[str, Paper]:
