@@ -24,15 +24,15 @@ def checked_positive(name: str, number: Any) -> float:
     return value
 
 
-def checked_count(name: str, value: Any) -> int:
-    """An iteration limit; ValueError unless an integer of at least 1."""
+def checked_count(name: str, value: Any, least: int = 1) -> int:
+    """An iteration limit; ValueError unless an integer of at least `least`."""
     try:
-        count = 0 if isinstance(value, bool) else int(value)
-        good = count == value and count >= 1
+        count = least - 1 if isinstance(value, bool) else int(value)
+        good = count == value and count >= least
     except (TypeError, ValueError, OverflowError):
         good = False
     if not good:
-        raise ValueError(f"{name} is {value!r}; expected an integer of at least 1")
+        raise ValueError(f"{name} is {value!r}; expected an integer of at least {least}")
     return count
 
 

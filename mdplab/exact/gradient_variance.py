@@ -17,14 +17,19 @@ the formulas are derived here and in `proofs_check.nauman2023`. Every function b
 arrays, so that thousands of chains are one call. Cost of K lags: O(K S^2 d) a chain.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from mdplab.exact.arguments import checked_count
 from mdplab.models import SolverFailure
+from mdplab.models.validation import check_distribution
 
 # Rows beyond this are a sign that sampling is what is wanted.
 MAX_PATHS = 1 << 20
+# Arrays have no more axes, of which a path needs one a draw.
+_MAX_DRAWS = 64
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,6 +78,8 @@ def stationary_law(chain: np.ndarray) -> np.ndarray:
 
     Raises
     ------
+    ValueError
+        A chain that is not square, or a row that is not a distribution.
     SolverFailure
         More than one recurrent class, to within rounding.
 
@@ -82,6 +89,13 @@ def stationary_law(chain: np.ndarray) -> np.ndarray:
     [0.333333333333, 0.666666666667]
     """
     chain = np.asarray(chain, dtype=np.float64)
+    if chain.ndim < 2 or chain.shape[-1] != chain.shape[-2] or not chain.size:
+        raise ValueError(f"chain has shape {chain.shape}; expected (..., S, S)")
+    _check_rows("chain", chain)
+    return _stationary(chain)
+
+
+def _stationary(chain: np.ndarray) -> np.ndarray:
     S = chain.shape[-1]
     # mu (I - P + 1 1^T) = 1^T, and the matrix is regular exactly if there is one recurrent class.
     system = np.swapaxes(np.eye(S) - chain + 1.0, -1, -2)
@@ -113,7 +127,8 @@ def correlations(P: np.ndarray, pi: np.ndarray, table: np.ndarray, *, lags: int)
     Raises
     ------
     ValueError
-        Shapes that do not belong together, a row that is not a distribution, or a negative number of lags.
+        Shapes that do not belong together, a row that is not a distribution, an entry of the table that is not
+        finite, or a negative number of lags.
     SolverFailure
         More than one recurrent class.
 
@@ -127,8 +142,7 @@ def correlations(P: np.ndarray, pi: np.ndarray, table: np.ndarray, *, lags: int)
     [4.0, 1.0, 0.0, 0.0]
     """
     P, pi, table = _checked(P, pi, table)
-    if lags < 0:
-        raise ValueError(f"lags is {lags}; expected at least 0")
+    lags = checked_count("lags", lags, 0)
     chain, mu, mean, m, weights = _moments(P, pi, table)
     reached = np.einsum("...sad,...sat->...td", weights, P)
     D = np.einsum("...s,...sd,...sd->...", mu, m, m)
@@ -205,6 +219,7 @@ def influence(parts: Correlations, T: int, N: int) -> np.ndarray:
 
     (2 / (N T)^2) [(N - 1) sum_{k<T} k B_k + sum_{k=T}^{NT-1} (N T - k) B_k]; needs N T - 1 lags.
     """
+    T, N = checked_count("T", T), checked_count("N", N)
     k = _lags(parts, N * T, N)
     weight = np.where(k < T, (N - 1) * k, N * T - k)
     return 2 / (N * T) ** 2 * (parts.B[..., : N * T - 1] @ weight)
@@ -225,6 +240,7 @@ def many_actions_win(parts: Correlations, T: int, N: int) -> np.ndarray:
     >>> bool(many_actions_win(parts, 1, 2)), bool(many_actions_win(parts, 6, 2))
     (True, False)
     """
+    T, N = checked_count("T", T), checked_count("N", N)
     return state_variance(parts, T) - state_variance(parts, N * T) < influence(parts, T, N)
 
 
@@ -254,7 +270,8 @@ def enumerate_estimates(
     Raises
     ------
     ValueError
-        As `correlations`, an index beyond the samples, or too many paths.
+        As `correlations`, a batch of chains, an index beyond the samples, a start that is no distribution, or too
+        many paths.
 
     Examples
     --------
@@ -264,15 +281,20 @@ def enumerate_estimates(
     ([0.0, 0.5, 0.5, 1.0], [0.25, 0.25, 0.25, 0.25])
     """
     P, pi, table = _checked(P, pi, table)
+    for name, array, axes in (("P", P, 3), ("pi", pi, 2), ("table", table, 3)):
+        if array.ndim != axes:
+            raise ValueError(f"{name} has shape {array.shape}; expected {axes} axes, one chain")
     S, A = pi.shape
-    if T < 1 or N < 1 or (executed is not None and not 0 <= executed < N):
-        raise ValueError(f"T, N, executed are {T}, {N}, {executed}; expected T, N >= 1 and 0 <= executed < N")
+    T, N = checked_count("T", T), checked_count("N", N)
+    if executed is not None and checked_count("executed", executed, 0) >= N:
+        raise ValueError(f"executed is {executed}; expected None or one of the {N} samples")
     drawn = N + (executed is None)
-    if (S * A**drawn) ** T > MAX_PATHS:
+    # In logarithms, as the number itself may have millions of digits.
+    if T * (math.log2(S) + drawn * math.log2(A)) > math.log2(MAX_PATHS) + 1e-9 or T * (1 + drawn) > _MAX_DRAWS:
         raise ValueError(f"{S} states and {A} actions have (S A^{drawn})^{T} paths; at most {MAX_PATHS} are listed")
     paths = np.indices((S, *(A,) * drawn) * T).reshape(T, drawn + 1, -1)
     states, actions = paths[:, 0], paths[:, 1:]
-    mu = stationary_law(np.einsum("sa,sat->st", pi, P)) if start is None else np.asarray(start, dtype=np.float64)
+    mu = _stationary(np.einsum("sa,sat->st", pi, P)) if start is None else check_distribution("start", start, S)
     probability = mu[states[0]] * np.prod(pi[states[:, None], actions], axis=(0, 1))
     done = actions[:, -1 if executed is None else executed]
     for t in range(T - 1):
@@ -284,6 +306,7 @@ def differential_q(P: np.ndarray, pi: np.ndarray, r: np.ndarray) -> tuple[np.nda
     """Average reward (...) of a policy, and Q(s, a) = r(s, a) - average + E h(s') (..., S, A) with mu . h = 0.
 
     With this Q the average of Q(s, a) times the score under the stationary law is the gradient of the average reward.
+    P is (..., S, A, S), pi and r are (..., S, A); errors as those of `correlations`.
 
     Examples
     --------
@@ -291,8 +314,11 @@ def differential_q(P: np.ndarray, pi: np.ndarray, r: np.ndarray) -> tuple[np.nda
     >>> float(gain), q.tolist()
     (3.0, [[-3.0, 1.0]])
     """
+    r = np.asarray(r, dtype=np.float64)
+    P, pi, r = _checked(P, pi, r[..., None], "r", ())
+    r = r[..., 0]
     chain = np.einsum("...sa,...sat->...st", pi, P)
-    mu = stationary_law(chain)
+    mu = _stationary(chain)
     gain = np.einsum("...s,...sa,...sa->...", mu, pi, r)
     centred = r - gain[..., None, None]
     system = np.eye(chain.shape[-1]) - chain + mu[..., None, :]
@@ -303,7 +329,7 @@ def differential_q(P: np.ndarray, pi: np.ndarray, r: np.ndarray) -> tuple[np.nda
 def _moments(P, pi, table):
     """Chain, mu, mean (..., d), centred m (..., S, d), and mu pi (Upsilon - m), (..., S, A, d)."""
     chain = np.einsum("...sa,...sat->...st", pi, P)
-    mu = stationary_law(chain)
+    mu = _stationary(chain)
     m = np.einsum("...sa,...sad->...sd", pi, table)
     mean = np.einsum("...s,...sd->...d", mu, m)
     weights = (mu[..., None] * pi)[..., None] * (table - m[..., None, :])
@@ -312,25 +338,39 @@ def _moments(P, pi, table):
 
 def _lags(parts: Correlations, T: int, N: int) -> np.ndarray:
     """1..T-1 (T - 1,), which must be among the lags."""
-    if T < 1 or N < 1:
-        raise ValueError(f"T, N are {T}, {N}; expected at least 1")
+    T, N = checked_count("T", T), checked_count("N", N)
     if parts.C.shape[-1] < T - 1:
         raise ValueError(f"the correlations have {parts.C.shape[-1]} lags; {T} states need {T - 1}")
     return np.arange(1, T)
 
 
-def _checked(P, pi, table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _checked(P, pi, table, name="table", last=("d",)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three as floats; `table`, with axes (..., S, A, d), goes by `name` and shows the axes `last` of its three."""
     P, pi, table = (np.asarray(array, dtype=np.float64) for array in (P, pi, table))
-    if P.ndim < 3 or P.shape[-3] != P.shape[-1]:
+    if P.ndim < 3 or P.shape[-3] != P.shape[-1] or not P.size:
         raise ValueError(f"P has shape {P.shape}; expected (..., S, A, S)")
-    if pi.shape[-2:] != P.shape[-3:-1]:
-        raise ValueError(f"pi has shape {pi.shape}; expected (..., {P.shape[-3]}, {P.shape[-2]})")
-    if table.ndim < 3 or table.shape[-3:-1] != P.shape[-3:-1]:
-        raise ValueError(f"table has shape {table.shape}; expected (..., {P.shape[-3]}, {P.shape[-2]}, d)")
-    for name, rows in (("P", P), ("pi", pi)):
-        # A row of a few dozen floats sums to 1 within this; NaN fails too.
-        off = ~((np.abs(rows.sum(axis=-1) - 1) < 1e-9) & (rows.min(axis=-1) >= 0))
-        if off.any():
-            at = tuple(int(i) for i in np.argwhere(off)[0])
-            raise ValueError(f"{name}[{', '.join(map(str, at))}] is {rows[at].tolist()}; expected probabilities")
+    S, A = P.shape[-3:-1]
+    if pi.shape[-2:] != (S, A):
+        raise ValueError(f"pi has shape {pi.shape}; expected (..., {S}, {A})")
+    shown = table.shape[: table.ndim - 1 + len(last)]
+    if table.ndim < 3 or table.shape[-3:-1] != (S, A):
+        raise ValueError(f"{name} has shape {shown}; expected (..., {', '.join(map(str, (S, A, *last)))})")
+    try:
+        np.broadcast_shapes(P.shape[:-3], pi.shape[:-2], table.shape[:-3])
+    except ValueError:
+        raise ValueError(f"P, pi, {name} have shapes {P.shape}, {pi.shape}, {shown}; leading axes differ") from None
+    _check_rows("P", P)
+    _check_rows("pi", pi)
+    if not np.isfinite(table).all():
+        at = tuple(int(i) for i in np.argwhere(~np.isfinite(table))[0])
+        where = ", ".join(map(str, at[: len(shown)]))
+        raise ValueError(f"{name}[{where}] is {table[at]}; expected a finite number")
     return P, pi, table
+
+
+def _check_rows(name: str, rows: np.ndarray) -> None:
+    # A row of a few dozen floats sums to 1 within this; NaN fails too.
+    off = ~((np.abs(rows.sum(axis=-1) - 1) < 1e-9) & (rows.min(axis=-1) >= 0))
+    if off.any():
+        at = tuple(int(i) for i in np.argwhere(off)[0])
+        raise ValueError(f"{name}[{', '.join(map(str, at))}] is {rows[at].tolist()}; expected probabilities")

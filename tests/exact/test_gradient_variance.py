@@ -153,9 +153,55 @@ def test_bad_arguments_are_named():
         estimate_variance(parts, 4, 1)
     with pytest.raises(ValueError, match="have 2 lags; 4 states need 3"):
         many_actions_win(parts, 2, 2)
-    with pytest.raises(ValueError, match="T, N are 1, 0"):
-        estimate_variance(parts, 1, 0)
-    with pytest.raises(ValueError, match="executed are 1, 2, 2"):
-        enumerate_estimates(P, pi, table, 1, 2, executed=2)
-    with pytest.raises(ValueError, match="paths"):
-        enumerate_estimates(P, pi, table, 10, 3)
+    for name, bad in (("T", {"T": 1.5}), ("T", {"T": 0}), ("N", {"N": np.nan}), ("N", {"N": 0})):
+        for function in (estimate_variance, influence, many_actions_win):
+            with pytest.raises(ValueError, match=f"^{name} is {bad[name]}; "):
+                function(parts, **({"T": 1, "N": 2} | bad))
+    with pytest.raises(ValueError, match=r"^T is 0; "):
+        state_variance(parts, 0)
+    with pytest.raises(ValueError, match=r"^table\[1, 0, 0\] is nan; "):
+        correlations(P, pi, np.where(np.arange(2)[:, None, None] == 1, np.nan, table), lags=1)
+    with pytest.raises(ValueError, match=r"^lags is 1.5; "):
+        correlations(P, pi, table, lags=1.5)
+    with pytest.raises(ValueError, match="leading axes differ"):
+        long_run(P[None].repeat(2, axis=0), pi[None].repeat(3, axis=0), table)
+    with pytest.raises(ValueError, match=r"^P has shape \(0, 2, 0\)"):
+        correlations(np.ones((0, 2, 0)), np.ones((0, 2)), np.ones((0, 2, 1)), lags=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"T": 0}, "^T is 0; "),
+        ({"N": 2.5}, "^N is 2.5; "),
+        ({"executed": 2}, "^executed is 2; "),
+        ({"executed": -1}, "^executed is -1; "),
+        ({"executed": 0.5}, "^executed is 0.5; "),
+        ({"T": 10, "N": 3}, "paths"),
+        ({"T": 10**9, "N": 10**9}, "paths"),
+        ({"start": [0.5, 0.6]}, "^start sums to 1.1"),
+        ({"start": [1.5, -0.5]}, r"^start\[1\] is -0.5; "),
+        ({"start": [1.0]}, r"^start has shape \(1,\)"),
+        ({"P": np.full((1, 2, 2, 2), 0.5)}, r"^P has shape \(1, 2, 2, 2\)"),
+    ],
+)
+def test_bad_arguments_of_the_enumeration_are_named(changes, message):
+    P, pi, table = (x[0] for x in chains(1, 2, 2, 1, 6))
+    with pytest.raises(ValueError, match=message):
+        enumerate_estimates(**({"P": P, "pi": pi, "table": table, "T": 1, "N": 2} | changes))
+
+
+def test_bad_chains_and_rewards_are_named():
+    with pytest.raises(ValueError, match=r"^chain has shape \(1, 2\)"):
+        stationary_law(np.array([[0.5, 0.5]]))
+    with pytest.raises(ValueError, match=r"^chain\[1\] is \[0.6, 0.6\]; "):
+        stationary_law(np.array([[0.5, 0.5], [0.6, 0.6]]))
+    with pytest.raises(ValueError, match=r"^chain\[0\] is \[nan, "):
+        stationary_law(np.full((2, 2), np.nan))
+    P, pi, table = (x[0] for x in chains(1, 2, 2, 1, 6))
+    with pytest.raises(ValueError, match=r"^r has shape \(1, 2\); expected \(..., 2, 2\)"):
+        differential_q(P, pi, table[:1, :, 0])
+    with pytest.raises(ValueError, match=r"^r\[0, 1\] is inf; "):
+        differential_q(P, pi, np.array([[0.0, np.inf], [0.0, 0.0]]))
+    with pytest.raises(ValueError, match=r"^pi\[0\] is"):
+        differential_q(P, 2 * pi, table[..., 0])

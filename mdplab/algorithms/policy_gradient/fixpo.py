@@ -22,7 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from mdplab.algorithms.games.iteration import check_checkpoints, check_positive
+from mdplab.algorithms.policy_gradient.arguments import (
+    check_actions,
+    check_array,
+    check_checkpoints,
+    check_count,
+    check_number,
+    check_rows,
+)
 from mdplab.algorithms.policy_gradient.trpo_step import policy_quantities
 from mdplab.kernels.softmax import log_softmax
 from mdplab.models import MDP, Trace
@@ -38,7 +45,8 @@ def _adam(rate: float) -> Rule:
         nonlocal mean, square, t
         t += 1
         mean = 0.9 * mean + 0.1 * gradient
-        square = 0.999 * square + 0.001 * gradient**2
+        # Not a power, which raises where a number overflows.
+        square = 0.999 * square + 0.001 * (gradient * gradient)
         return -rate * (mean / (1 - 0.9**t)) / (np.sqrt(square / (1 - 0.999**t)) + 1e-8)
 
     return change
@@ -54,7 +62,7 @@ RULES: dict[str, Callable[[float], Rule]] = {
 def kl_and_gradient(theta: np.ndarray, log_old: np.ndarray, *, reverse: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """KL of the old policy from softmax(theta), or the reverse, and its gradient in theta: (S, A)^2 -> (S,), (S, A).
 
-    `log_old` is normalised.
+    `log_old` is normalised. Both are finite; a ValueError names what is not.
 
     Examples
     --------
@@ -62,6 +70,7 @@ def kl_and_gradient(theta: np.ndarray, log_old: np.ndarray, *, reverse: bool = F
     >>> gradient.round(12).tolist()  # new - old
     [[0.25, -0.25]]
     """
+    theta, log_old = _tables(theta, log_old)
     return _divergence(theta, log_old, np.exp(log_old), reverse)[:2]
 
 
@@ -137,7 +146,8 @@ class _Penalty:
                 if number == 0:
                     found.append(kl)
                 level = self.level(kl, weights)
-                if level > self.eps_kl:
+                # Logits that have overflown, whose divergence is nan, are not within the region either.
+                if not level <= self.eps_kl:
                     clean, steps = False, steps + 1
                     theta = theta + move(beta * weights[:, None] * slope)
                     beta = self.next_beta(beta, level, move_beta)
@@ -167,7 +177,7 @@ def fixup_phase(
     theta, log_old : array (S, A)
         Logits to be mended, and the logits of the old policy.
     weights : array (S,)
-        Those of the mean over states, at least 0, their sum 1.
+        Those of the mean over states, at least 0, their sum 1. States of weight 0 are not looked at.
     eps_kl, rate : float > 0
         Radius, and the length of steps.
     beta, beta_rate : float >= 0
@@ -189,16 +199,13 @@ def fixup_phase(
     >>> done.steps, done.kl.round(3).ravel().tolist(), done.clean
     (2, [0.434, 0.181, 0.057], True)
     """
-    log_old, weights = log_softmax(np.asarray(log_old, dtype=np.float64)), np.asarray(weights, dtype=np.float64)
-    theta = np.array(theta, dtype=np.float64)
-    if theta.ndim != 2 or theta.shape != log_old.shape:
-        raise ValueError(f"theta has shape {theta.shape}, log_old {log_old.shape}; expected (S, A) twice")
-    if weights.shape != theta.shape[:1] or not (weights >= 0).all() or not weights.any():
-        raise ValueError(f"weights, of shape {weights.shape}, are no {len(theta)} numbers of at least 0, one above 0")
-    _check_numbers(eps_kl=eps_kl, rate=rate, c_beta=c_beta, beta=beta, beta_rate=beta_rate, max_sweeps=max_sweeps)
+    theta, log_old = _tables(theta, log_old)
+    log_old, weights = log_softmax(log_old), check_rows("weights", weights, theta.shape[:1])
+    _check_numbers(eps_kl, rate, c_beta, beta_rate)
+    beta, max_sweeps = check_number("beta", beta), check_count("max_sweeps", max_sweeps)
     move, move_beta = _rule("rule", rule)(rate), _rule("beta_rule", beta_rule)(beta_rate)
     penalty = _Penalty(eps_kl, c_beta, "max", False)
-    return penalty.fixup(theta, log_old, [weights], float(beta), move, move_beta, max_sweeps)
+    return penalty.fixup(theta, log_old, [weights], beta, move, move_beta, max_sweeps)
 
 
 def fixpo(
@@ -269,7 +276,7 @@ def fixpo(
     Raises
     ------
     ValueError
-        Names the argument and the value.
+        Names the argument and the value; also where steps are so long that the logits overflow.
 
     Examples
     --------
@@ -278,21 +285,23 @@ def fixpo(
     >>> bool(run["objective"][-1] > 1.9), bool(run["kl"].max() <= 0.01), run.status
     (True, True, 'ok')
     """
-    if not mdp.actions.all():
-        raise ValueError("mdp has unavailable actions; a softmax table gives each a probability")
-    _check_numbers(eps_kl=eps_kl, rate=rate, c_beta=c_beta, beta0=beta0, beta_rate=beta_rate, max_sweeps=max_sweeps)
-    _check_numbers(epochs=epochs, batches=batches)
+    check_actions(mdp)
+    _check_numbers(eps_kl, rate, c_beta, beta_rate)
+    beta, max_sweeps = check_number("beta0", beta0), check_count("max_sweeps", max_sweeps)
+    num_iters, epochs, batches = (
+        check_count("num_iters", num_iters, 0),
+        check_count("epochs", epochs),
+        check_count("batches", batches),
+    )
     _one_of("fixup", fixup, ("iteration", "epoch", "off"))
     _one_of("statistic", statistic, ("max", "mean"))
     if batches > 1 and rng is None:
         raise ValueError(f"rng is None; batches is {batches}, and minibatches are drawn")
-    kept = check_checkpoints(num_iters, checkpoints)
-    theta = np.zeros((mdp.S, mdp.A)) if theta0 is None else np.array(theta0, dtype=np.float64)
-    if theta.shape != (mdp.S, mdp.A) or not np.isfinite(theta).all():
-        raise ValueError(f"theta0, of shape {theta.shape}, is no finite array of shape {(mdp.S, mdp.A)}")
+    kept = check_checkpoints(checkpoints, num_iters)
+    theta = check_array("theta0", np.zeros((mdp.S, mdp.A)) if theta0 is None else theta0, (mdp.S, mdp.A))
     penalty = _Penalty(eps_kl, c_beta, statistic, reverse)
     move, move_beta = _rule("rule", rule)(rate), _rule("beta_rule", beta_rule)(beta_rate)
-    beta, primary_steps, fixup_steps = float(beta0), 0, 0
+    primary_steps, fixup_steps = 0, 0
     rows: list[dict[str, Any]] = []
     known = policy_quantities(mdp, np.exp(log_softmax(theta)))
     row = {"theta": theta, "objective": known.objective, "kl_primary": 0.0, "kl": 0.0, "sweeps": 0, "beta": beta}
@@ -315,15 +324,17 @@ def fixpo(
                 primary_steps += 1
             last = epoch == epochs - 1
             if last:
-                kl_primary = float(kl_and_gradient(theta, log_old)[0].max())
+                kl_primary = float(_divergence(theta, log_old, old, False)[0].max())
             if fixup == "epoch" or (fixup == "iteration" and last):
                 done = penalty.fixup(theta, log_old, parts, beta, move, move_beta, max_sweeps)
                 theta, beta, fixup_steps = done.theta, done.beta, fixup_steps + done.steps
                 sweeps, clean = max(sweeps, len(done.kl)), done.clean
                 if not clean:
                     break
+        if not np.isfinite(theta).all():
+            raise ValueError(f"rate is {rate}; steps of that length make the logits overflow in iteration {k + 1}")
         known = policy_quantities(mdp, np.exp(log_softmax(theta)))
-        largest = float(kl_and_gradient(theta, log_old)[0].max())
+        largest = float(_divergence(theta, log_old, old, False)[0].max())
         row = {"theta": theta, "objective": known.objective, "kl_primary": kl_primary if clean else largest}
         row |= {"kl": largest, "sweeps": sweeps, "beta": beta}
         rows.append(row | {"primary_steps": primary_steps, "fixup_steps": fixup_steps})
@@ -356,13 +367,15 @@ def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(allowed)}")
 
 
-def _check_numbers(**values: float) -> None:
-    for name, value in values.items():
-        if name in ("epochs", "batches", "max_sweeps"):
-            if value != int(value) or value < 1:
-                raise ValueError(f"{name} is {value}; expected an integer of at least 1")
-        elif name in ("beta", "beta0", "beta_rate"):
-            if not (np.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}; expected a finite number of at least 0")
-        else:
-            check_positive(name, value)
+def _tables(theta: Any, log_old: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Two finite tables (S, A)."""
+    if np.ndim(theta) != 2:
+        raise ValueError(f"theta has shape {np.shape(theta)}; expected (S, A)")
+    theta = check_array("theta", theta, np.shape(theta))
+    return theta, check_array("log_old", log_old, theta.shape)
+
+
+def _check_numbers(eps_kl: float, rate: float, c_beta: float, beta_rate: float) -> None:
+    for name, value in (("eps_kl", eps_kl), ("rate", rate), ("c_beta", c_beta)):
+        check_number(name, value, above=True)
+    check_number("beta_rate", beta_rate)

@@ -13,6 +13,8 @@ over replicates.
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_count, check_rows
+
 
 def score_table(pi: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Upsilon(s, a) = q(s, a) grad log pi(a | s) in the logits of a tabular softmax policy, (S, A, S A).
@@ -27,17 +29,16 @@ def score_table(pi: np.ndarray, q: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        Shapes that differ.
+        Shapes that differ, rows of pi that are not distributions, values that are not finite.
 
     Examples
     --------
     >>> score_table(np.array([[0.25, 0.75]]), np.array([[4.0, 8.0]])).tolist()
     [[[3.0, -3.0], [-2.0, 2.0]]]
     """
-    pi, q = np.asarray(pi, dtype=np.float64), np.asarray(q, dtype=np.float64)
-    if pi.ndim != 2 or pi.shape != q.shape:
-        raise ValueError(f"q has shape {q.shape}, pi {pi.shape}; expected (S, A) both")
+    pi = _policy(pi)
     S, A = pi.shape
+    q = check_array("q", q, (S, A))
     score = np.zeros((S, A, S, A))
     for s in range(S):
         # Row s of the score is e_a - pi(. | s), the other rows are 0.
@@ -92,24 +93,16 @@ def many_actions_gradient(
     >>> many_actions_gradient(P, pi, table, 5, 20, **how).mean(axis=0).round(2).tolist()
     [-0.75, 0.75]
     """
-    P, pi, table, start = (np.asarray(array, dtype=np.float64) for array in (P, pi, table, start))
-    if pi.ndim != 2:
-        raise ValueError(f"pi has shape {pi.shape}; expected (S, A)")
+    pi = _policy(pi)
     S, A = pi.shape
-    fits = {
-        "P": P.shape == (S, A, S),
-        "table": table.ndim == 3 and table.shape[:2] == (S, A),
-        "start": start.shape == (S,),
-    }
-    for name, good in fits.items():
-        if not good:
-            raise ValueError(f"{name} does not fit pi of shape {pi.shape}")
-    for name, size in (("T", T), ("N", N), ("replicates", replicates)):
-        if size < 1:
-            raise ValueError(f"{name} is {size}; expected at least 1")
-    if executed is not None and not 0 <= executed < N:
+    P, start = check_rows("P", P, (S, A, S)), check_rows("start", start, (S,))
+    if np.ndim(table) != 3:
+        raise ValueError(f"table has shape {np.shape(table)}; expected ({S}, {A}, d)")
+    table = check_array("table", table, (S, A, np.shape(table)[2]))
+    T, N, replicates = (check_count(name, x) for name, x in (("T", T), ("N", N), ("replicates", replicates)))
+    if executed is not None and check_count("executed", executed, 0) >= N:
         raise ValueError(f"executed is {executed}; expected None or one of the {N} samples")
-    next_state, action, first = (_cumulative(name, rows) for name, rows in (("P", P), ("pi", pi), ("start", start)))
+    next_state, action, first = (_cumulative(rows) for rows in (P, pi, start))
     state = _draw(first, rng.random(replicates))
     total = np.zeros((replicates, table.shape[2]))
     for t in range(T):
@@ -121,11 +114,14 @@ def many_actions_gradient(
     return total / (T * N)
 
 
-def _cumulative(name: str, rows: np.ndarray) -> np.ndarray:
+def _policy(pi: np.ndarray) -> np.ndarray:
+    if np.ndim(pi) != 2:
+        raise ValueError(f"pi has shape {np.shape(pi)}; expected (S, A)")
+    return check_rows("pi", pi, np.shape(pi))
+
+
+def _cumulative(rows: np.ndarray) -> np.ndarray:
     """Cumulative rows; from the last possible entry on they are 1, since sums of floats may end below it."""
-    # A row of a few dozen floats sums to 1 within this; NaN fails too.
-    if not ((np.abs(rows.sum(axis=-1) - 1) < 1e-9).all() and (rows >= 0).all()):
-        raise ValueError(f"{name} has a row that is not a distribution")
     n = rows.shape[-1]
     last = n - 1 - np.argmax(rows[..., ::-1] > 0, axis=-1)
     return np.where(np.arange(n) >= last[..., None], 1.0, np.cumsum(rows, axis=-1))

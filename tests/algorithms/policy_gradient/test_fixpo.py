@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bad_input import array, at_least, count, marks, positive
 
 from mdplab.algorithms.policy_gradient.fixpo import RULES, fixpo, fixup_phase, kl_and_gradient
 from mdplab.algorithms.policy_gradient.trpo_step import policy_quantities
@@ -164,42 +165,64 @@ def test_a_small_coefficient_is_a_deadlock(c_beta, clean):
         assert np.array_equal(done.theta, start) and len(done.kl) == 200
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"eps_kl": 0.0}, "eps_kl is 0.0"),
-        ({"rate": np.nan}, "rate is nan"),
-        ({"c_beta": -1.0}, "c_beta is -1.0"),
-        ({"beta0": -0.1}, "beta0 is -0.1"),
-        ({"beta_rate": np.inf}, "beta_rate is inf"),
-        ({"epochs": 0}, "epochs is 0"),
-        ({"batches": 1.5}, "batches is 1.5"),
-        ({"batches": 2}, "rng is None; batches is 2"),
-        ({"max_sweeps": 0}, "max_sweeps is 0"),
-        ({"num_iters": -1}, "num_iters is -1"),
-        ({"rule": "sgd"}, "rule is 'sgd'"),
-        ({"beta_rule": "sgd"}, "beta_rule is 'sgd'"),
-        ({"fixup": "always"}, "fixup is 'always'"),
-        ({"statistic": "median"}, "statistic is 'median'"),
-        ({"theta0": np.zeros(3)}, r"theta0, of shape \(3,\)"),
-        ({"checkpoints": [9]}, r"checkpoints is \[9\]"),
-    ],
-)
+FIXPO_FAULTS = [
+    *(fault for name in ("eps_kl", "rate", "c_beta") for fault in positive(name)),
+    *(fault for name in ("beta0", "beta_rate") for fault in at_least(name)),
+    *(fault for name in ("epochs", "batches", "max_sweeps") for fault in count(name)),
+    *count("num_iters", 0),
+    *marks(1),
+    *array("theta0", (6, 3)),
+    ({"batches": 2}, "^rng is None; batches is 2"),
+    *(({name: "median"}, f"^{name} is 'median'; ") for name in ("rule", "beta_rule", "fixup", "statistic")),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), FIXPO_FAULTS)
 def test_bad_input_is_named(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as caught:
         fixpo(problem(10), **({"eps_kl": 0.05, "num_iters": 1} | changes))
+    assert "\n" not in str(caught.value)
+
+
+PHASE_FAULTS = [
+    *(fault for name in ("eps_kl", "rate", "c_beta") for fault in positive(name)),
+    *(fault for name in ("beta", "beta_rate") for fault in at_least(name)),
+    *count("max_sweeps"),
+    *array("theta", (1, 2))[:1],
+    *array("log_old", (1, 2)),
+    ({"log_old": [[0.0, -np.inf]]}, r"^log_old\[0, 1\] is -inf; "),
+    ({"theta": np.zeros(2)}, r"^theta has shape \(2,\)"),
+    ({"weights": np.ones(2) / 2}, r"^weights has shape \(2,\)"),
+    ({"weights": [np.nan]}, r"^weights\[0\] is nan; "),
+    ({"weights": [2.0]}, "^the sum of weights is 2.0; "),
+    ({"theta": np.zeros((2, 2)), "log_old": np.zeros((2, 2)), "weights": [1.5, -0.5]}, r"^weights\[1\] is -0.5; "),
+    *(({name: "sgd"}, f"^{name} is 'sgd'; ") for name in ("rule", "beta_rule")),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), PHASE_FAULTS)
+def test_bad_input_to_the_phase_is_named(changes, message):
+    good = {"theta": np.zeros((1, 2)), "log_old": np.zeros((1, 2)), "weights": np.ones(1), "eps_kl": 0.1, "beta": 1.0}
+    with pytest.raises(ValueError, match=message):
+        fixup_phase(**(good | {"rate": 1.0} | changes))
 
 
 def test_bad_problems_and_tables_are_named():
     with pytest.raises(ValueError, match="mu"):
         fixpo(garnet(3, 2, 2, gamma=0.9, rng=np.random.default_rng([91])), eps_kl=0.1, num_iters=1)
     mdp = MDP([[[1.0], [1.0]]], [[1.0, 0.0]], 0.5, mu=[1.0], actions=[[True, False]])
-    with pytest.raises(ValueError, match="unavailable actions"):
+    with pytest.raises(ValueError, match=r"^mdp.actions\[0, 1\] is False; "):
         fixpo(mdp, eps_kl=0.1, num_iters=1)
-    how = {"eps_kl": 0.1, "beta": 1.0, "rate": 1.0}
-    with pytest.raises(ValueError, match=r"theta has shape \(2,\)"):
-        fixup_phase(np.zeros(2), np.zeros(2), weights=np.ones(1), **how)
-    with pytest.raises(ValueError, match=r"weights, of shape \(2,\)"):
-        fixup_phase(np.zeros((1, 2)), np.zeros((1, 2)), weights=np.ones(2), **how)
-    with pytest.raises(ValueError, match="beta is -1"):
-        fixup_phase(np.zeros((1, 2)), np.zeros((1, 2)), weights=np.ones(1), **(how | {"beta": -1.0}))
+    for changes, message in [*array("log_old", (1, 2)), ({"theta": np.zeros(2)}, r"^theta has shape \(2,\)")]:
+        with pytest.raises(ValueError, match=message):
+            kl_and_gradient(**({"theta": np.zeros((1, 2)), "log_old": np.log([[0.5, 0.5]])} | changes))
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
+def test_logits_that_overflow_are_not_within_the_region():
+    """Their divergence is nan, which compares as nothing at all."""
+    how = {"weights": np.ones(1), "eps_kl": 0.1, "beta": 1e300, "rate": 1e300, "max_sweeps": 3}
+    done = fixup_phase(np.array([[2.0, 0.0]]), np.zeros((1, 2)), **how)
+    assert np.isnan(done.kl[-1]).all() and not done.clean
+    with pytest.raises(ValueError, match=r"^rate is 1e\+308; .* overflow in iteration 1$"):
+        fixpo(problem(10), eps_kl=0.05, num_iters=2, rate=1e308, beta0=1e3, rule="gradient", max_sweeps=3)

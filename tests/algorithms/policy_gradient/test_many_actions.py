@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bad_input import array, count
 
 from mdplab.algorithms.policy_gradient.many_actions import many_actions_gradient, score_table
 from mdplab.exact.gradient_variance import correlations, enumerate_estimates, estimate_variance, stationary_law
@@ -84,20 +85,35 @@ def test_scores_average_to_zero_and_baselines_cancel():
     assert np.count_nonzero(means[0].reshape(4, 4, 3).any(axis=2)) == 4
 
 
-def test_bad_arguments_are_named():
-    how = {"start": START, "replicates": 2, "rng": np.random.default_rng(0)}
-    for T, N, name in ((0, 1, "T is 0"), (1, 0, "N is 0")):
-        with pytest.raises(ValueError, match=name):
-            many_actions_gradient(P, PI, TABLE, T, N, **how)
-    with pytest.raises(ValueError, match="replicates is 0"):
-        many_actions_gradient(P, PI, TABLE, 1, 1, **how | {"replicates": 0})
-    with pytest.raises(ValueError, match="executed is 2"):
-        many_actions_gradient(P, PI, TABLE, 1, 2, **how, executed=2)
-    with pytest.raises(ValueError, match="start does not fit"):
-        many_actions_gradient(P, PI, TABLE, 1, 2, **how | {"start": np.ones(3) / 3})
-    with pytest.raises(ValueError, match="table does not fit"):
-        many_actions_gradient(P, PI, TABLE[..., 0], 1, 2, **how)
-    with pytest.raises(ValueError, match="pi has a row that is not a distribution"):
-        many_actions_gradient(P, 0.9 * PI, TABLE, 1, 2, **how)
-    with pytest.raises(ValueError, match="q has shape"):
-        score_table(PI, PI[0])
+FAULTS = [
+    *(fault for name in ("T", "N", "replicates") for fault in count(name)),
+    *count("executed", 0),
+    *array("P", (2, 2, 2)),
+    *array("pi", (2, 2))[:1],
+    *array("table", (2, 2, 1))[:1],
+    *array("start", (2,)),
+    ({"executed": 2}, "^executed is 2; "),
+    ({"table": TABLE[..., 0]}, r"^table has shape \(2, 2\)"),
+    ({"table": TABLE[:1]}, r"^table has shape \(1, 2, 1\)"),
+    ({"pi": PI[0]}, r"^pi has shape \(2,\)"),
+    ({"pi": 0.9 * PI}, r"^the sum of pi\[0\] is 0\.9"),
+    ({"P": 2 * P - 0.5}, r"^P\[0, 0, 1\] is -0\.3"),
+    ({"start": [1.5, -0.5]}, r"^start\[1\] is -0\.5; "),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), FAULTS)
+def test_bad_arguments_are_named(changes, message):
+    good = {"P": P, "pi": PI, "table": TABLE, "T": 1, "N": 2, "start": START, "replicates": 2}
+    with pytest.raises(ValueError, match=message) as caught:
+        many_actions_gradient(**(good | changes), rng=np.random.default_rng(0))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [*array("q", (2, 2)), ({"pi": PI[0]}, r"^pi has shape \(2,\)"), ({"pi": -PI}, r"^pi\[0, 0\] is -0\.25; ")],
+)
+def test_bad_tables_of_scores_are_named(changes, message):
+    with pytest.raises(ValueError, match=message):
+        score_table(**({"pi": PI, "q": np.zeros((2, 2))} | changes))
