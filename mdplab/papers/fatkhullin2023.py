@@ -502,6 +502,20 @@ RUNS_TABLE = (
     ("qchain", "momentum", 1.0, 100_000, -0.35),
 )
 TABLE_SEEDS = 40
+# As a reader knows the variants of `ablations` and the chains.
+NAMES = {
+    "transport": "N-PG-IGT",
+    "no_look_ahead": "N-PG-IGT, no look-ahead",
+    "hessian_aided": "N-HARPG",
+    "hessian_aided_free": "HARPG",
+    "no_correction": "N-HARPG, no correction",
+    "qchain": "QChain",
+    "fnd_logit": "FND-Logit",
+}
+
+
+def _named(name):
+    return NAMES.get(name, name.replace("_", " "))
 
 
 def _slope_and_last(t, error, rng):
@@ -540,7 +554,9 @@ def _noise_table(p, rng, swapped=None, by=None):
             found, spread = _slope_and_last(t, _errors(run, chain, None), rng)
             low, high = np.array([slope, np.log(last)]).T
             rows.append(np.array(_calibrated(found, spread, low, high, p.table_seeds)))
-            labels += [f"{what} of {by or name}, QChain, gamma0 {gamma0:g}" for what in ("slope", "last log error")]
+            labels += [
+                f"{what}, {_named(by or name)}, QChain, gamma0 {gamma0:g}" for what in ("slope", "last log error")
+            ]
             windows += [(t[0], t[-1]), (t[-1], t[-1])]
     left, right, tolerance, interval = np.concatenate(rows, axis=1)
     shown = {"labels": labels, "interval": interval, "windows": windows}
@@ -577,7 +593,7 @@ def _gap_slopes(p, rng, only=None):
             gap = best - exact.location_value(chain, run["theta"])
             # Value and bootstrap error of either slope.
             rows.append([[x[0] for x in _slope_and_last(t, y, rng)] for y in (gap, _errors(run, chain, None))])
-            labels.append(f"slope of the gap, {name}, gamma0 {gamma0:g}, against twice the error's")
+            labels.append(f"slope of the gap, {_named(name)}, gamma0 {gamma0:g}, against twice the error's")
     (gaps, spread), (errors, _) = np.array(rows).transpose(1, 2, 0)
     shown = {"labels": labels, "interval": _half_width(spread, seeds), "windows": [(t[0], t[-1])] * len(rows)}
     # .08 is the notes' tolerance; over 40 runs we saw differences of at most .033.
@@ -658,7 +674,7 @@ def _runs_table(p, rng, swapped=None, by=None):
         run = method(pg.SingleTrajectory(chain, 30), T, gamma0, checkpoints=t, rng=rng, seeds=p.runs_seeds)
         found, spread = _slope_and_last(t, _errors(run, chain, 30), rng)
         rows.append(_calibrated(found[0], spread[0], slope, slope, p.runs_seeds))
-        labels.append(f"slope of {by or name}, {chain_name}, gamma0 {gamma0:g}")
+        labels.append(f"slope, {_named(by or name)}, {_named(chain_name)}, gamma0 {gamma0:g}")
         windows.append((t[0], t[-1]))
     left, right, tolerance, interval = np.array(rows).T
     shown = {"labels": labels, "interval": interval, "windows": windows}
