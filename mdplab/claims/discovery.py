@@ -54,7 +54,8 @@ def sources() -> dict[str, tuple[Path, Path | None]]:
         A key that is defined twice, a card without a module, a folder that does not exist.
     """
     home = _PACKAGE / "papers"
-    modules = {info.name: home / f"{info.name}.py" for info in pkgutil.iter_modules([str(home)])}
+    # A folder among the papers is no paper: `papers/shared` has what several of them measure with.
+    modules = {info.name: home / f"{info.name}.py" for info in pkgutil.iter_modules([str(home)]) if not info.ispkg}
     folders = [folder for folder in (_PACKAGE.parent / "paper_configs", _PACKAGE / "paper_configs") if folder.is_dir()]
     cards = {path.stem: path for folder in folders[:1] for path in sorted(folder.glob("*.toml"))}
     extra = os.environ.get("MDPLAB_PAPERS")

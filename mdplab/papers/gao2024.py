@@ -16,18 +16,17 @@ Derived here:
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
+from flint import fmpz_mat
 
 from mdplab.algorithms.games.dno import dno
 from mdplab.algorithms.games.rebel import rebel, rebel_fit, rebel_preferences, rebel_step
 from mdplab.algorithms.games.self_play import inpo, mmd, omd
 from mdplab.claims import Bound, Evidence, Identity, Witness, claim, variant
-from mdplab.instances.games import FAMILIES, random_preferences
+from mdplab.instances.games import random_preferences
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
-
-U = 2.0**-53
+from mdplab.papers.shared.games import U, any_family, random_policies
 
 
 @dataclass(frozen=True)
@@ -40,11 +39,6 @@ class Params:
     horizon: int
     rounds: int
     updates: int
-
-
-def _starts(p, rng):
-    scale = np.where(np.arange(p.starts) % 2 == 0, 1.0, 10.0)[:, None]
-    return log_softmax(scale * rng.standard_normal((p.starts, p.actions)))
 
 
 def _reversed(log_pi, reward, *, eta):
@@ -96,21 +90,6 @@ def regression(p: Params, rng: np.random.Generator) -> Evidence:
     return _minimiser(p, rng)
 
 
-def _rank(rows):
-    """Rank of a matrix of fractions, by elimination."""
-    rows, rank = [list(row) for row in rows], 0
-    for column in range(len(rows[0])):
-        pivot = next((i for i in range(rank, len(rows)) if rows[i][column] != 0), None)
-        if pivot is None:
-            continue
-        rows[rank], rows[pivot] = rows[pivot], rows[rank]
-        for i in range(rank + 1, len(rows)):
-            factor = rows[i][column] / rows[rank][column]
-            rows[i] = [x - factor * y for x, y in zip(rows[i], rows[rank])]
-        rank += 1
-    return rank
-
-
 def _identified(p, rng, seen=np.logical_or):
     n = p.actions
     first, second = rng.random((2, n)) < 0.5
@@ -119,10 +98,8 @@ def _identified(p, rng, seen=np.logical_or):
     hidden, missed = rng.choice(n, size=2, replace=False)
     first[hidden], second[hidden], first[missed], second[missed] = True, False, False, False
     second[next(i for i in range(n) if i not in (hidden, missed))] = True
-    rows = [
-        [Fraction((k == y) - (k == z)) for k in range(n)] for y in range(n) for z in range(n) if first[y] and second[z]
-    ]
-    determined = _rank(rows) == int(seen(first, second).sum()) - 1
+    pairs = [[(k == y) - (k == z) for k in range(n)] for y in range(n) for z in range(n) if first[y] and second[z]]
+    determined = fmpz_mat(pairs).rank() == int(seen(first, second).sum()) - 1
     pairs = np.outer(first, second) / (first.sum() * second.sum())
     _, components = rebel_fit(np.zeros(n), np.zeros((n, n)), eta=1.0, pairs=pairs)
     # What the library reports: the actions of one component are those whose odds the pairs determine.
@@ -151,7 +128,7 @@ def identified(p: Params, rng: np.random.Generator) -> Evidence:
 
 def _progress(p, rng, step=rebel_step, both=True):
     reward, eta = rng.uniform(size=p.actions), float(np.exp(rng.uniform(-2, 3)))
-    before = _starts(p, rng)
+    before = random_policies(p.starts, p.actions, rng)
     after = step(before, reward, eta=eta)
     divergence = kl_divergence(after, before) + (kl_divergence(before, after) if both else 0.0)
     return Evidence(
@@ -185,7 +162,7 @@ def _rate(p, rng, step=rebel_step, factor=1.0):
     depth = float(rng.uniform(2e3, 1e4))
     # Two actions, the better one nearly absent at first: the bound is met when its logit is about log depth short.
     leap = (np.array([[-depth, 0.0]]), np.array([1.0, 0.0]), (depth - np.log(depth)) / p.horizon)
-    start = _starts(p, rng)
+    start = random_policies(p.starts, p.actions, rng)
     random = (start, rng.uniform(size=p.actions), float(np.exp(rng.uniform(-2, 2))))
     measured, bound, radius = [], [], []
     for log_pi, reward, eta in (leap, random):
@@ -237,7 +214,8 @@ def _adversary(p, rng, step=rebel_step, factor=1.0, share=1 / 8):
         return out
 
     measured, bound, radius = [], [], []
-    for reward, start, eta in (alternating, (spiteful, _starts(p, rng), float(np.exp(rng.uniform(-3, 0))))):
+    against = spiteful, random_policies(p.starts, p.actions, rng), float(np.exp(rng.uniform(-3, 0)))
+    for reward, start, eta in (alternating, against):
         log_pi = first = log_softmax(start)
         total, earned = np.zeros(start.shape), np.zeros((T, len(start)))
         for t in range(T):
@@ -274,7 +252,7 @@ def adversary(p: Params, rng: np.random.Generator) -> Evidence:
 def _preferences(p, rng, inverse=lambda eta: 1 / eta, transposed=False):
     left, right, tolerance = [], [], []
     for _ in range(3):
-        game = random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
+        game = random_preferences(p.actions, rng=rng, family=any_family(rng))
         eta, start = float(rng.uniform(1.5, 3.0)), log_softmax(rng.standard_normal(p.actions))
         played = game.replace(P=game.P.T) if transposed else game
         ours = rebel_preferences(played, eta=eta, num_iters=p.updates, log_pi0=start)["log_pi"]
@@ -312,7 +290,7 @@ def preferences(p: Params, rng: np.random.Generator) -> Evidence:
 def _same_method(p, rng, magnetic=lambda eta, tau: 1 / (eta - tau), anchored=1.0):
     left, right, tolerance = [], [], []
     for _ in range(3):
-        game = random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
+        game = random_preferences(p.actions, rng=rng, family=any_family(rng))
         tau = float(rng.uniform(0.1, 1.0))
         eta, start = tau * float(rng.uniform(1.5, 5.0)), log_softmax(rng.standard_normal(game.n))
         pi, h = softmax(start), tau / eta
@@ -347,7 +325,7 @@ def same_method(p: Params, rng: np.random.Generator) -> Evidence:
 def _invariance(p, rng, rows=False):
     left, right, tolerance = [], [], []
     for _ in range(3):
-        game = random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
+        game = random_preferences(p.actions, rng=rng, family=any_family(rng))
         tau, eta, start = 0.3, float(rng.uniform(0.5, 1.5)), log_softmax(rng.standard_normal(p.actions))
         f = rng.standard_normal(game.n)
         M = game.P + (f[:, None] if rows else f[None, :]) + float(rng.normal())

@@ -23,7 +23,7 @@ import numpy as np
 
 from mdplab.algorithms.games.mirror_descent import mirror_descent, tuned_step
 from mdplab.algorithms.games.nash_md import mixture, nash_md, nash_md_sampled, nash_md_step, schedule
-from mdplab.certify.games import check_game, gap_enclosure, log_policy_error
+from mdplab.certify.games import check_game, gap_enclosure
 from mdplab.claims import (
     Bound,
     BoundHP,
@@ -38,11 +38,18 @@ from mdplab.claims import (
     variant,
 )
 from mdplab.exact.games import best_response, constant_step_limit, regularized_gap, regularized_nash
-from mdplab.instances.games import FAMILIES, nash_md_tight, random_preferences, three_cycle, three_cycle_nash
+from mdplab.instances.games import nash_md_tight, three_cycle, three_cycle_nash
 from mdplab.kernels.softmax import kl_divergence, log_softmax, logsumexp, softmax
 from mdplab.models import Certificate
+from mdplab.papers.shared.games import (
+    equilibrium,
+    kl_radius,
+    payoff,
+    random_game,
+    random_policies,
+    running_mean,
+)
 
-U = 2.0**-53
 TAIL = 0.2
 # Constant steps are measured where the iteration contracts locally at least like this.
 STABLE = 0.95
@@ -64,25 +71,21 @@ class Params:
     regret_runs: int
 
 
-def _payoff(game, log_pi):
-    return np.matmul(game.K, softmax(log_pi)[..., None])[..., 0]
-
-
 def _transposed(game, log_pi, *, tau, eta):
     return nash_md_step(game.replace(P=game.P.T), log_pi, tau=tau, eta=eta)
 
 
 def _no_anchor(game, log_pi, *, tau, eta):
-    return log_softmax(log_pi + eta * _payoff(game, mixture(game, log_pi, eta * tau)))
+    return log_softmax(log_pi + eta * payoff(game, mixture(game, log_pi, eta * tau)))
 
 
 def _own_opponent(game, log_pi, *, tau, eta):
-    return log_softmax(mixture(game, log_pi, eta * tau) + eta * _payoff(game, log_pi))
+    return log_softmax(mixture(game, log_pi, eta * tau) + eta * payoff(game, log_pi))
 
 
 def _arithmetic(game, log_pi, *, tau, eta):
     log_m = np.log((1 - eta * tau) * softmax(log_pi) + eta * tau * game.mu)
-    return log_softmax(log_m + eta * _payoff(game, log_m))
+    return log_softmax(log_m + eta * payoff(game, log_m))
 
 
 def _iterate(step, game, log_pi, tau, num_iters, eta=None):
@@ -96,40 +99,21 @@ def _iterate(step, game, log_pi, tau, num_iters, eta=None):
 
 
 def _game(p, rng, low=0.01, high=3.0):
-    family = FAMILIES[int(rng.integers(len(FAMILIES)))]
-    game = random_preferences(int(rng.integers(3, p.actions + 1)), rng=rng, family=family)
-    return game, float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _equilibrium(game, tau):
-    """log pi*, and a certified bound on the span of its error."""
-    log_star = regularized_nash(game, tau=tau).extras["log_policy"]
-    return log_star, log_policy_error(game, log_star, tau)
-
-
-def _radius(log_star, span, *policies):
-    """Certified error of divergences between pi* and the policies (..., n): of pi*, and of rounding."""
-    ranges = sum(np.ptp(log_star - log_pi, axis=-1) for log_pi in policies)
-    return (4 * span + 64 * log_star.size * U) * (1 + ranges)
-
-
-def _starts(p, game, rng):
-    scale = np.where(np.arange(p.starts) % 2 == 0, 1.0, 10.0)[:, None]
-    return log_softmax(scale * rng.standard_normal((p.starts, game.n)))
+    return random_game(p.actions, rng, low, high)
 
 
 def _one_step(p, rng, step=nash_md_step, constant=1 / 24):
     measured, bound, radius = [], [], []
     game, tau = _game(p, rng)
-    cases = [(game, tau, _starts(p, game, rng), h / tau) for h in (0.05, 0.3, 0.9)]
+    cases = [(game, tau, random_policies(p.starts, game.n, rng), h / tau) for h in (0.05, 0.3, 0.9)]
     tight, before = nash_md_tight(40, 1e-12)
     for game, tau, log_pi, eta in [*cases, (tight, 1e-6, np.tile(before, (p.starts, 1)), 0.5)]:
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         log_next = step(game, log_pi, tau=tau, eta=eta)
         excess = kl_divergence(log_star, log_next) - (1 - eta * tau) * kl_divergence(log_star, log_pi)
         measured.append(excess)
         bound.append(np.full(p.starts, constant * eta**2))
-        radius.append(_radius(log_star, span, log_next, log_pi))
+        radius.append(kl_radius(log_star, span, log_next, log_pi))
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
 
 
@@ -160,15 +144,15 @@ def _energy(p, rng, step=nash_md_step, reversed_kl=False):
     left, right, tolerance = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
-        log_pi, h = _starts(p, game, rng), float(rng.uniform(0.05, 0.95))
+        log_star, span = equilibrium(game, tau)
+        log_pi, h = random_policies(p.starts, game.n, rng), float(rng.uniform(0.05, 0.95))
         eta, log_m = h / tau, mixture(game, log_pi, h)
         log_next = step(game, log_pi, tau=tau, eta=eta)
-        moment = logsumexp(log_m + eta * _payoff(game, log_m))
+        moment = logsumexp(log_m + eta * payoff(game, log_m))
         moved = kl_divergence(log_pi, log_m) if reversed_kl else kl_divergence(log_m, log_pi)
         left.append(kl_divergence(log_star, log_next))
         right.append((1 - h) * (kl_divergence(log_star, log_pi) - moved) - h * kl_divergence(log_m, log_star) + moment)
-        tolerance.append(2 * _radius(log_star, span, log_next, log_pi, log_m) * (1 + eta))
+        tolerance.append(2 * kl_radius(log_star, span, log_next, log_pi, log_m) * (1 + eta))
     return Evidence(left=np.ravel(left), right=np.ravel(right), tolerance=np.ravel(tolerance))
 
 
@@ -198,11 +182,12 @@ def _schedule(p, rng, constant, step=nash_md_step, weight=None):
     T = np.arange(1, p.horizon + 1)[:, None]
     # Besides a random game, one on which a fifth of the sharper bound is reached.
     for game, tau in (_game(p, rng, low=0.1), (three_cycle(0.5, 0.5, 0.5, [0.6, 0.2, 0.2]), 0.05)):
-        log_star, span = _equilibrium(game, tau)
-        log_pi = _iterate(step, game, _starts(p, game, rng)[:2], tau, p.horizon, weight and weight / tau)[1:]
+        log_star, span = equilibrium(game, tau)
+        log_pi = random_policies(p.starts, game.n, rng)[:2]
+        log_pi = _iterate(step, game, log_pi, tau, p.horizon, weight and weight / tau)[1:]
         measured.append(kl_divergence(log_star, log_pi))
         bound.append(np.broadcast_to(constant / (tau**2 * (T + 1)), measured[-1].shape))
-        radius.append(_radius(log_star, span, log_pi))
+        radius.append(kl_radius(log_star, span, log_pi))
     return Evidence(measured=measured, bound=bound, radius=radius)
 
 
@@ -289,7 +274,7 @@ def _linear(p, rng, on_schedule=False, averaged=False, from_fixed=False):
     start = log_fixed if from_fixed else 3 * rng.standard_normal(game.n)
     log_pi = _iterate(nash_md_step, game, start, tau, p.constant_iters, None if on_schedule else h / tau)
     if averaged:
-        log_pi = np.log(np.cumsum(softmax(log_pi), axis=0) / np.arange(1, len(log_pi) + 1)[:, None])
+        log_pi = running_mean(log_pi)
     # Policies carry roundings of 1e-16 / tau, whose squares the divergence sees.
     return Evidence(error=kl_divergence(target, log_pi), floor=1e-26)
 
@@ -349,13 +334,14 @@ def _a_posteriori(p, rng, factor=1.0, reversed_kl=False, uniform=False):
     measured, bound, radius = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         without = regularized_nash(game.replace(mu=None), tau=tau).extras["log_policy"]
-        log_pi = np.vstack([_starts(p, game, rng), log_star + 1e-2 * rng.standard_normal((2, game.n)), without])
+        starts = random_policies(p.starts, game.n, rng)
+        log_pi = np.vstack([starts, log_star + 1e-2 * rng.standard_normal((2, game.n)), without])
         response = best_response(game.replace(mu=None) if uniform else game, log_pi, tau=tau)
         limit = kl_divergence(response, log_pi) if reversed_kl else kl_divergence(log_pi, response)
         measured.append(kl_divergence(log_pi, log_star))
-        radius.append(_radius(log_star, span, log_pi))
+        radius.append(kl_radius(log_star, span, log_pi))
         # The certificate can be an equality (n = 2, or directions that K A does not rotate): room for the radius.
         bound.append(factor * limit + 2 * radius[-1])
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))

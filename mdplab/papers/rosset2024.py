@@ -25,11 +25,10 @@ import numpy as np
 from mdplab.algorithms.games.dno import dno, dno_step, hedge_step
 from mdplab.claims import Bound, Evidence, Identity, Witness, claim, variant
 from mdplab.exact.games import nash_equilibrium
-from mdplab.instances.games import FAMILIES, nash_md_tight, random_preferences, three_cycle
+from mdplab.instances.games import nash_md_tight, random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, logsumexp, softmax
 from mdplab.models import PreferenceGame
-
-U = 2.0**-53
+from mdplab.papers.shared.games import U, any_family, random_policies
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,7 @@ class Params:
 
 
 def _game(p, rng):
-    return random_preferences(p.actions, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
-
-
-def _starts(p, game, rng):
-    scale = np.where(np.arange(p.starts) % 2 == 0, 1.0, 10.0)[:, None]
-    return log_softmax(scale * rng.standard_normal((p.starts, game.n)))
+    return random_preferences(p.actions, rng=rng, family=any_family(rng))
 
 
 def _payoff(game, log_pi):
@@ -125,7 +119,7 @@ def _progress(p, rng, step=dno_step, both=True):
     left, right, tolerance = [], [], []
     for _ in range(4):
         game, eta = _game(p, rng), float(np.exp(rng.uniform(-3, 2)))
-        before = _starts(p, game, rng)
+        before = random_policies(p.starts, game.n, rng)
         after = step(game, before, eta=eta)
         left.append(np.einsum("sy,sy->s", softmax(after), _payoff(game, before)))
         right.append(eta * (kl_divergence(after, before) + (kl_divergence(before, after) if both else 0.0)))
@@ -160,7 +154,7 @@ def _improvement(p, rng, step=dno_step, factor=1.0):
     cases = [(leap, np.tile([-depth, 0.0], (p.starts, 1)), 0.5 / depth)]
     for _ in range(3):
         game = _game(p, rng)
-        cases.append((game, _starts(p, game, rng), float(np.exp(rng.uniform(-3, 2)))))
+        cases.append((game, random_policies(p.starts, game.n, rng), float(np.exp(rng.uniform(-3, 2)))))
     for game, before, eta in cases:
         after = step(game, before, eta=eta)
         measured.append(factor * eta * kl_divergence(after, before))
@@ -196,7 +190,7 @@ def _drift(p, rng, step=dno_step, constant=24.0):
     for _ in range(3):
         game = _game(p, rng)
         star = nash_equilibrium(game).policy
-        cases.append((game, _starts(p, game, rng), float(np.exp(rng.uniform(-1, 3))), star))
+        cases.append((game, random_policies(p.starts, game.n, rng), float(np.exp(rng.uniform(-1, 3))), star))
     for game, log_pi, eta, star in cases:
         log_next = step(game, log_pi, eta=eta)
         # D(pi* || pi+) - D(pi* || pi) needs no logarithm of pi*, whose entries may vanish.

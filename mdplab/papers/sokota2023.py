@@ -18,13 +18,11 @@ import numpy as np
 
 from mdplab.algorithms.games.mpo import mpo
 from mdplab.algorithms.games.self_play import mmd_step, omd, omd_step
-from mdplab.certify.games import log_policy_error
 from mdplab.claims import Bound, Evidence, Identity, claim, variant
 from mdplab.exact.games import regularized_nash
-from mdplab.instances.games import FAMILIES, random_preferences, three_cycle, three_cycle_nash
+from mdplab.instances.games import random_preferences, three_cycle, three_cycle_nash
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
-
-U = 2.0**-53
+from mdplab.papers.shared.games import U, equilibrium, kl_radius, random_game, random_policies
 
 
 @dataclass(frozen=True)
@@ -38,21 +36,7 @@ class Params:
 
 
 def _game(p, rng, low=0.05, high=2.0):
-    family = FAMILIES[int(rng.integers(len(FAMILIES)))]
-    game = random_preferences(int(rng.integers(3, p.actions + 1)), rng=rng, family=family)
-    return game, float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _equilibrium(game, tau):
-    """log pi*, and a certified bound on the span of its error."""
-    log_star = regularized_nash(game, tau=tau).extras["log_policy"]
-    return log_star, log_policy_error(game, log_star, tau)
-
-
-def _radius(log_star, span, *policies):
-    """Certified error of divergences between pi* and the policies (..., n): of pi*, and of rounding."""
-    ranges = sum(np.ptp(log_star - log_pi, axis=-1) for log_pi in policies)
-    return (4 * span + 64 * log_star.size * U) * (1 + ranges)
+    return random_game(p.actions, rng, low, high)
 
 
 def _transposed(game, log_pi, *, tau, eta):
@@ -81,15 +65,12 @@ def _mutants(function):
 def _one_step(p, rng, step=mmd_step, stretch=1.0):
     measured, bound, radius = [], [], []
     for game, tau in (_game(p, rng), (three_cycle(0.5, 0.5, 0.5), 0.1)):
-        log_star, span = _equilibrium(game, tau)
-        log_pi = log_softmax(
-            np.array([0.1, 1.0, 6.0])[np.arange(p.starts) % 3][:, None] * rng.standard_normal((p.starts, game.n))
-            + log_star
-        )
+        log_star, span = equilibrium(game, tau)
+        log_pi = random_policies(p.starts, game.n, rng, (0.1, 1.0, 6.0), log_star)
         longest = tau / max(game.operator_constant(), 0.05) ** 2
         for eta in (longest, 0.1 * longest):
             after = step(game, log_pi, tau=tau, eta=stretch * eta)
-            radius.append(_radius(log_star, span, log_pi, after))
+            radius.append(kl_radius(log_star, span, log_pi, after))
             measured.append(kl_divergence(log_star, after))
             # Peaked policies come within rounding of the bound: room for the radius.
             bound.append(kl_divergence(log_star, log_pi) / (1 + stretch * eta * tau) + 2 * radius[-1])
@@ -115,7 +96,7 @@ def _energy(p, rng, step=mmd_step):
     left, right, tolerance = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng)
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         log_pi, eta = log_softmax(3 * rng.standard_normal((p.starts, game.n))), float(rng.uniform(0.1, 3.0))
         after, h = step(game, log_pi, tau=tau, eta=eta), eta * tau
         pi, u, star = softmax(log_pi), softmax(after), softmax(log_star)
@@ -123,7 +104,7 @@ def _energy(p, rng, step=mmd_step):
         left.append((1 + h) * kl_divergence(log_star, after))
         right.append(kl_divergence(log_star, log_pi) - kl_divergence(after, log_pi) + cross)
         right[-1] -= h * kl_divergence(after, log_star)
-        tolerance.append(2 * _radius(log_star, span, log_pi, after) * (1 + eta) * (1 + h))
+        tolerance.append(2 * kl_radius(log_star, span, log_pi, after) * (1 + eta) * (1 + h))
     return Evidence(left=np.ravel(left), right=np.ravel(right), tolerance=np.ravel(tolerance))
 
 

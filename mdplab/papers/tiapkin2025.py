@@ -25,13 +25,19 @@ from mdplab.algorithms.games.nash_mp import nash_mp, nash_mp_step, proximal_step
 from mdplab.algorithms.games.nash_pg import self_play_pg
 from mdplab.algorithms.games.omwu import omwu
 from mdplab.algorithms.games.self_play import omd
-from mdplab.certify.games import log_policy_error
 from mdplab.claims import Bound, Evidence, Identity, Ordering, claim, variant
-from mdplab.exact.games import best_response, regularized_gap, regularized_nash
-from mdplab.instances.games import FAMILIES, random_preferences, three_cycle
+from mdplab.exact.games import regularized_gap, regularized_nash
+from mdplab.instances.games import random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
-
-U = 2.0**-53
+from mdplab.papers.shared.games import (
+    U,
+    above_rounding,
+    equilibrium,
+    gap_radius,
+    kl_radius,
+    random_game,
+    random_policies,
+)
 
 
 @dataclass(frozen=True)
@@ -45,21 +51,7 @@ class Params:
 
 
 def _game(p, rng, low=0.01, high=2.0):
-    family = FAMILIES[int(rng.integers(len(FAMILIES)))]
-    game = random_preferences(int(rng.integers(3, p.actions + 1)), rng=rng, family=family)
-    return game, float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _equilibrium(game, tau):
-    """log pi*, and a certified bound on the span of its error."""
-    log_star = regularized_nash(game, tau=tau).extras["log_policy"]
-    return log_star, log_policy_error(game, log_star, tau)
-
-
-def _radius(log_star, span, *policies):
-    """Certified error of divergences between pi* and the policies (..., n): of pi*, and of rounding."""
-    ranges = sum(np.ptp(log_star - log_pi, axis=-1) for log_pi in policies)
-    return (4 * span + 64 * log_star.size * U) * (1 + ranges)
+    return random_game(p.actions, rng, low, high)
 
 
 def _transposed(game, log_pi, *, tau, lam):
@@ -94,13 +86,12 @@ def _one_step(p, rng, step=nash_mp_step, fraction=1.0):
     measured, bound, radius = [], [], []
     # On rock-paper-scissors with 0/1 preferences a smaller weight is seen to fail.
     for game, tau in (_game(p, rng), (three_cycle(0.5, 0.5, 0.5), 0.01)):
-        log_star, span = _equilibrium(game, tau)
-        scale = np.array([1.0, 3.0, 10.0])[np.arange(p.starts) % 3][:, None]
-        log_pi = log_softmax(scale * rng.standard_normal((p.starts, game.n)))
+        log_star, span = equilibrium(game, tau)
+        log_pi = random_policies(p.starts, game.n, rng, (1.0, 3.0, 10.0))
         for lam in (0.5, max(game.operator_constant(), 0.01)):
             lam *= fraction
             after = step(game, log_pi, tau=tau, lam=lam)
-            radius.append(_radius(log_star, span, log_pi, after))
+            radius.append(kl_radius(log_star, span, log_pi, after))
             measured.append(kl_divergence(log_star, after))
             # Peaked policies come within rounding of the bound: room for the radius.
             bound.append(lam / (lam + tau) * kl_divergence(log_star, log_pi) + 2 * radius[-1])
@@ -132,7 +123,7 @@ def _run(p, rng, method, inner_steps):
     cyclic = rng.random() < 0.3
     game, tau = _game(p, rng, low=0.02, high=0.5)
     game = three_cycle(0.5, 0.5, 0.5) if cyclic else game
-    log_star, span = _equilibrium(game, tau)
+    log_star, span = equilibrium(game, tau)
     arguments = {"tau": tau, "num_iters": p.horizon, "log_pi0": 2 * rng.standard_normal(game.n)}
     return game, tau, log_star, span, method(game, inner_steps=inner_steps, **arguments)
 
@@ -140,12 +131,10 @@ def _run(p, rng, method, inner_steps):
 def _last_iterate(p, rng, method=nash_mp, inner_steps=None, exponent=0.5):
     _, tau, log_star, span, trace = _run(p, rng, method, inner_steps)
     log_pi, N = trace["log_pi"], trace["queries"]
-    radius = _radius(log_star, span, log_pi)
+    radius = kl_radius(log_star, span, log_pi)
     D = kl_divergence(log_star, log_pi)
     bound = (1 + 2 * tau) ** (-exponent * N) * D[0] + radius[0]
-    # Where the bound has fallen to rounding nothing is said: 0 <= 1.
-    kept = bound > 4 * radius
-    return Evidence(measured=np.where(kept, D, 0)[1:], bound=np.where(kept, bound, 1)[1:], radius=(radius * kept)[1:])
+    return Evidence(**above_rounding(D[1:], bound[1:], radius[1:]))
 
 
 @claim(
@@ -175,12 +164,7 @@ def _gap(p, rng, method=nash_mp, inner_steps=None, exponent=1.0):
     span = q**k * s0 + 2 * L * np.sqrt(2 * eta * q * D0 / tau) * q ** ((k - 1) / 2) / (1 - np.sqrt(q))
     bound = (tau * np.sqrt(2 * D0 * q**k) * span + 2 * L**2 / tau * D0 * q**k) * q ** ((exponent - 1) * k)
     measured = regularized_gap(game, log_pi[1:], tau=tau)
-    # The gap is 2 tau (log E e^x - E x), x the residual of the fixed point, known up to rounding.
-    rounding = 64 * game.n * U * (1 + 1 / tau)
-    residual = np.ptp(best_response(game, log_pi[1:], tau=tau) - log_pi[1:], axis=-1)
-    radius = 2 * tau * rounding * (residual + rounding)
-    kept = bound > 4 * radius
-    return Evidence(measured=np.where(kept, measured, 0), bound=np.where(kept, bound, 1), radius=radius * kept)
+    return Evidence(**above_rounding(measured, bound, gap_radius(game, log_pi[1:], tau)))
 
 
 @claim(
@@ -272,7 +256,7 @@ def _inexact(p, rng, inner_steps=2, first=1.0, second=1.0, transposed=False):
     measured, bound, radius, lam = [], [], [], 0.5
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         eta, q, L = 1 / (lam + tau), lam / (lam + tau), game.operator_constant()
         played = game.replace(P=game.P.T) if transposed else game
         distance = 10 ** rng.uniform(-1, 0.5, size=(p.starts, 1))
@@ -283,7 +267,7 @@ def _inexact(p, rng, inner_steps=2, first=1.0, second=1.0, transposed=False):
         s1 = np.ptp(half - proximal_step(played, log_pi, log_pi, **options), axis=-1)
         s2 = np.ptp(full - proximal_step(played, log_pi, half, **options), axis=-1)
         cost = first * s2**2 / (8 * eta * tau) + second * (s1 + s2) ** 2 / (8 * (1 - eta**2 * L**2 / q))
-        radius.append(_radius(log_star, span, log_pi, half, full))
+        radius.append(kl_radius(log_star, span, log_pi, half, full))
         measured.append(kl_divergence(log_star, full))
         bound.append(q * kl_divergence(log_star, log_pi) + cost + 2 * radius[-1])
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
@@ -335,7 +319,7 @@ def _ranking(p, rng, shown=1.0):
     left, right = [], []
     for _ in range(4):
         game, tau = random_preferences(10, rng=rng), 0.1
-        log_star, _ = _equilibrium(game, tau)
+        log_star, _ = equilibrium(game, tau)
         for values, method, updates in ((left, nash_mp, int(100 * shown)), (right, nash_md, 200)):
             log_pi = method(game, tau=tau, num_iters=updates, checkpoints=[updates])["log_pi"][-1]
             values.append(np.log(kl_divergence(log_star, log_pi)))

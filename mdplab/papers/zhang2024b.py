@@ -23,13 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mdplab.algorithms.games.self_play import inpo, inpo_loss, inpo_regression_loss, inpo_step, omd_step
-from mdplab.certify.games import log_policy_error
 from mdplab.claims import Bound, Evidence, Identity, claim, variant
 from mdplab.exact.games import best_response, regularized_nash
-from mdplab.instances.games import FAMILIES, random_preferences, three_cycle
+from mdplab.instances.games import random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, logsumexp, softmax
-
-U = 2.0**-53
+from mdplab.papers.shared.games import U, equilibrium, kl_radius, random_game, random_policies, running_mean
 
 
 @dataclass(frozen=True)
@@ -45,26 +43,7 @@ class Params:
 
 
 def _game(p, rng, low=0.01, high=3.0, n=None):
-    family = FAMILIES[int(rng.integers(len(FAMILIES)))]
-    game = random_preferences(int(rng.integers(3, p.actions + 1)) if n is None else n, rng=rng, family=family)
-    return game, float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _equilibrium(game, tau):
-    """log pi*, and a certified bound on the span of its error."""
-    log_star = regularized_nash(game, tau=tau).extras["log_policy"]
-    return log_star, log_policy_error(game, log_star, tau)
-
-
-def _radius(log_star, span, *policies):
-    """Certified error of divergences between pi* and the policies (..., n): of pi*, and of rounding."""
-    ranges = sum(np.ptp(log_star - log_pi, axis=-1) for log_pi in policies)
-    return (4 * span + 64 * log_star.size * U) * (1 + ranges)
-
-
-def _starts(p, game, rng):
-    scale = np.where(np.arange(p.starts) % 2 == 0, 1.0, 10.0)[:, None]
-    return log_softmax(scale * rng.standard_normal((p.starts, game.n)))
+    return random_game(p.actions, rng, low, high, n)
 
 
 def _transposed(game, log_pi, *, tau, eta):
@@ -167,8 +146,8 @@ def _energy(p, rng, step=inpo_step, mixed=True, reversed_kl=False):
     left, right, tolerance = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
-        log_pi, h = _starts(p, game, rng), float(rng.uniform(0.05, 0.95))
+        log_star, span = equilibrium(game, tau)
+        log_pi, h = random_policies(p.starts, game.n, rng), float(rng.uniform(0.05, 0.95))
         eta, q = tau / h, 1 - h
         log_next = step(game, log_pi, tau=tau, eta=eta)
         log_rho = log_softmax(q * log_pi + h * log_star) if mixed else log_pi
@@ -178,7 +157,7 @@ def _energy(p, rng, step=inpo_step, mixed=True, reversed_kl=False):
         left.append(kl_divergence(log_star, log_next))
         lost = h * kl_divergence(log_rho, log_star) + payoff @ softmax(log_star) / eta
         right.append(q * (kl_divergence(log_star, log_pi) - moved) - lost + moment)
-        tolerance.append(2 * _radius(log_star, span, log_next, log_pi, log_rho) * (1 + 1 / eta))
+        tolerance.append(2 * kl_radius(log_star, span, log_next, log_pi, log_rho) * (1 + 1 / eta))
     return Evidence(left=np.ravel(left), right=np.ravel(right), tolerance=np.ravel(tolerance))
 
 
@@ -206,8 +185,8 @@ def energy(p: Params, rng: np.random.Generator) -> Evidence:
 def _one_step(p, rng, printed=True, step=inpo_step, factor=1.0):
     measured, bound, radius = [], [], []
     game, tau = _game(p, rng)
-    log_star, span = _equilibrium(game, tau)
-    before = np.vstack([_starts(p, game, rng), log_star + 0.1 * rng.standard_normal((2, game.n))])
+    log_star, span = equilibrium(game, tau)
+    before = np.vstack([random_policies(p.starts, game.n, rng), log_star + 0.1 * rng.standard_normal((2, game.n))])
     for h in (0.001, 0.02, 0.3, 0.9):
         after = step(game, before, tau=tau, eta=tau / h)
         ratios = np.maximum(np.maximum(np.abs(before - game.log_mu), np.abs(after - game.log_mu)), 1.0)
@@ -215,7 +194,7 @@ def _one_step(p, rng, printed=True, step=inpo_step, factor=1.0):
         derived = np.full(B.shape, 1 / 8 + 2 * game.operator_constant() ** 2 / (1 - h))
         measured.append(kl_divergence(log_star, after) - (1 - h) * kl_divergence(log_star, before))
         bound.append(factor * (8 * np.maximum(B * tau, 1.0) ** 2 if printed else derived) * (h / tau) ** 2)
-        radius.append(_radius(log_star, span, after, before))
+        radius.append(kl_radius(log_star, span, after, before))
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
 
 
@@ -260,13 +239,13 @@ def _contraction(p, rng, step=inpo_step, stretch=1.0, factor=1.0):
     measured, bound, radius = [], [], []
     for _ in range(4):
         game, tau = _game(p, rng)
-        log_star, span = _equilibrium(game, tau)
-        before = np.vstack([_starts(p, game, rng), log_star + 0.01 * rng.standard_normal((4, game.n))])
+        log_star, span = equilibrium(game, tau)
+        before = np.vstack([random_policies(p.starts, game.n, rng), log_star + 0.01 * rng.standard_normal((4, game.n))])
         # Any step is within range if K is constant over actions; eta = tau is the shortest inverse step.
         eta = max(tau, (game.operator_constant() ** 2 + tau**2) / (stretch * tau))
         after = step(game, before, tau=tau, eta=eta)
         measured.append(kl_divergence(log_star, after))
-        error = _radius(log_star, span, after, before)
+        error = kl_radius(log_star, span, after, before)
         # The contraction can be an equality: room for the radii of both divergences.
         bound.append((1 - factor * tau / eta) * kl_divergence(log_star, before) + 2 * error)
         radius.append(error)
@@ -295,7 +274,7 @@ def contraction(p: Params, rng: np.random.Generator) -> Evidence:
 
 def _schedule(p, rng, printed=True, transposed=False, factor=1.0):
     game, tau = _game(p, rng, low=0.05, high=1.0)
-    log_star, span = _equilibrium(game, tau)
+    log_star, span = equilibrium(game, tau)
     played = game.replace(P=game.P.T) if transposed else game
     # Besides mu, which the paper starts from, a peaked policy: the first step forgets it up to its payoffs.
     start = np.vstack([game.log_mu, 10 * rng.standard_normal(game.n)])
@@ -304,9 +283,8 @@ def _schedule(p, rng, printed=True, transposed=False, factor=1.0):
     B = max(1.0, np.max(np.abs(log_pi - game.log_mu)), np.max(np.abs(log_star - game.log_mu)))
     measured = kl_divergence(log_star, log_pi)
     limit = factor * (32 * max(B * tau, 1.0) ** 2 if printed else _derived(T)) / (tau**2 * (T + 1))
-    return Evidence(
-        measured=measured, bound=np.broadcast_to(limit, measured.shape), radius=_radius(log_star, span, log_pi)
-    )
+    limit = np.broadcast_to(limit, measured.shape)
+    return Evidence(measured=measured, bound=limit, radius=kl_radius(log_star, span, log_pi))
 
 
 def _derived(T):
@@ -357,7 +335,7 @@ def _mixture(p, rng, transposed=False, last=False, factor=1.0):
     for game, tau, eta in ((order, 0.005, 10.0), (cycle, 0.005, 5.0), drawn):
         played = game.replace(P=game.P.T) if transposed else game
         log_pi = inpo(played, tau=tau, eta=eta, num_iters=p.iters)["log_pi"]
-        mean = log_pi[1:] if last else np.log(np.cumsum(softmax(log_pi[:-1]), axis=0) / T[:, None])
+        mean = log_pi[1:] if last else running_mean(log_pi[:-1])
         reply = best_response(game, mean, tau=tau)
         measured.append(2 * tau * kl_divergence(mean, reply))
         bound.append(2 * factor * (eta * kl_divergence(reply, game.log_mu) / T + 1 / (2 * eta)))

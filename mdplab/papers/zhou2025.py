@@ -34,14 +34,24 @@ from mdplab.algorithms.games.preference_losses import (
     ipo_loss,
 )
 from mdplab.algorithms.games.self_play import omd, omd_step
-from mdplab.certify.games import log_policy_error
 from mdplab.claims import Bound, BoundMean, Evidence, Identity, LinearRate, Ordering, Rate, claim, variant
-from mdplab.exact.games import best_response, constant_step_limit, regularized_gap, regularized_nash
-from mdplab.instances.games import FAMILIES, random_preferences, three_cycle
+from mdplab.exact.games import constant_step_limit, regularized_gap, regularized_nash
+from mdplab.instances.games import random_preferences, three_cycle
 from mdplab.kernels.softmax import kl_divergence, log_softmax, softmax
 from mdplab.models import PreferenceGame
+from mdplab.papers.shared.games import (
+    U,
+    above_rounding,
+    any_family,
+    equilibrium,
+    gap_radius,
+    kl_radius,
+    payoff,
+    random_game,
+    random_policies,
+    running_mean,
+)
 
-U = 2.0**-53
 # tau, iterations and learning rate of the paper's simulations with exact gradients (ten actions, ten games).
 SIMULATIONS = {"coarse": (0.1, 1000, 0.1), "middle": (0.01, 5000, 0.02), "fine": (0.001, 100_000, 2e-4)}
 
@@ -59,9 +69,7 @@ class Params:
 
 
 def _game(p, rng, low=0.003, high=2.0):
-    family = FAMILIES[int(rng.integers(len(FAMILIES)))]
-    game = random_preferences(int(rng.integers(3, p.actions + 1)), rng=rng, family=family)
-    return game, float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return random_game(p.actions, rng, low, high)
 
 
 def _cycle(tau):
@@ -69,25 +77,8 @@ def _cycle(tau):
     return three_cycle(0.5, 0.5, 0.5), tau
 
 
-def _equilibrium(game, tau):
-    """log pi*, and a certified bound on the span of its error."""
-    log_star = regularized_nash(game, tau=tau).extras["log_policy"]
-    return log_star, log_policy_error(game, log_star, tau)
-
-
-def _radius(log_star, span, *policies):
-    """Certified error of divergences between pi* and the policies (..., n): of pi*, and of rounding."""
-    ranges = sum(np.ptp(log_star - log_pi, axis=-1) for log_pi in policies)
-    return (4 * span + 64 * log_star.size * U) * (1 + ranges)
-
-
 def _starts(p, game, rng):
-    scale = np.array([1.0, 3.0, 10.0])[np.arange(p.starts) % 3][:, None]
-    return np.vstack([game.log_mu, log_softmax(scale * rng.standard_normal((p.starts, game.n)))])
-
-
-def _payoff(game, log_pi):
-    return np.matmul(game.K, softmax(log_pi)[..., None])[..., 0]
+    return np.vstack([game.log_mu, random_policies(p.starts, game.n, rng, (1.0, 3.0, 10.0))])
 
 
 def _transposed(game, log_pi, *, tau, eta):
@@ -122,7 +113,7 @@ def _mutants(function, *names):
 def _one_step(p, rng, step=egpo_steps, stretch=1.0, reversed_kl=False):
     measured, bound, radius = [], [], []
     for game, tau in (_game(p, rng), _cycle(0.01)):
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         # The first start is mu, which is the equilibrium of the cycle.
         log_pi = _starts(p, game, rng)[1:]
         L = game.operator_constant()
@@ -133,7 +124,7 @@ def _one_step(p, rng, step=egpo_steps, stretch=1.0, reversed_kl=False):
                 kl_divergence(x, log_star) if reversed_kl else kl_divergence(log_star, x) for x in (log_pi, full)
             )
             measured.append(after + eta * tau * kl_divergence(half, log_star))
-            radius.append(_radius(log_star, span, log_pi, half, full))
+            radius.append(kl_radius(log_star, span, log_pi, half, full))
             # For short steps and peaked policies the bound becomes an equality: room for the radius.
             bound.append((1 - eta * tau) * before + 2 * radius[-1])
     return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
@@ -162,12 +153,12 @@ def _energy(p, rng, step=egpo_steps, reversed_kl=False):
     left, right, tolerance = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         log_pi, h = _starts(p, game, rng), float(rng.uniform(0.05, 0.95))
         eta = h / tau
         half, full = step(game, log_pi, tau=tau, eta=eta)
         moved = kl_divergence(log_pi, half) if reversed_kl else kl_divergence(half, log_pi)
-        moment = _payoff(game, log_pi) - _payoff(game, half)
+        moment = payoff(game, log_pi) - payoff(game, half)
         cross = np.sum(moment * (softmax(half) - softmax(full)), axis=-1)
         left.append(kl_divergence(log_star, full))
         right.append(
@@ -176,7 +167,7 @@ def _energy(p, rng, step=egpo_steps, reversed_kl=False):
             - kl_divergence(full, half)
             + eta * cross
         )
-        tolerance.append(2 * _radius(log_star, span, log_pi, half, full) * (1 + eta))
+        tolerance.append(2 * kl_radius(log_star, span, log_pi, half, full) * (1 + eta))
     return Evidence(left=np.ravel(left), right=np.ravel(right), tolerance=np.ravel(tolerance))
 
 
@@ -204,7 +195,7 @@ def _path(p, rng, method=egpo, low=0.02, high=0.5):
     """Game, tau, eta, log pi*, span of its error and the policies of a run, (T + 1, n)."""
     game, tau = _game(p, rng, low=low, high=high) if rng.random() < 0.7 else _cycle(float(rng.uniform(low, high)))
     eta = safe_step(game, tau)
-    log_star, span = _equilibrium(game, tau)
+    log_star, span = equilibrium(game, tau)
     start = 3 * rng.standard_normal(game.n)
     return game, tau, eta, log_star, span, method(game, tau=tau, eta=eta, num_iters=p.horizon, log_pi0=start)["log_pi"]
 
@@ -227,21 +218,13 @@ def _run_bound(p, rng, which, method=egpo, exponent=1.0):
     T = np.arange(1, len(log_pi))
     bound = _bounds(game, tau, eta, log_star, log_pi)[which] * (1 - eta * tau) ** ((exponent - 1) * T)
     after = log_pi[1:]
-    rounding = 64 * game.n * U * (1 + 1 / tau)
     if which == DIVERGENCE:
-        measured, radius = kl_divergence(log_star, after), _radius(log_star, span, after)
+        measured, radius = kl_divergence(log_star, after), kl_radius(log_star, span, after)
     elif which == SPAN:
-        measured, radius = np.ptp(after - log_star, axis=-1), 2 * span + np.full(len(after), rounding)
+        measured, radius = np.ptp(after - log_star, axis=-1), 2 * span + 64 * game.n * U * (1 + 1 / tau)
     else:
-        # The gap is 2 tau (log E e^x - E x), x the residual of the fixed point, known up to rounding.
-        measured = regularized_gap(game, after, tau=tau)
-        residual = np.ptp(best_response(game, after, tau=tau) - after, axis=-1)
-        radius = 2 * tau * rounding * (residual + rounding)
-    # Where the bound has fallen to rounding nothing is said: 0 <= 1.
-    kept = bound > 4 * radius
-    return Evidence(
-        measured=np.where(kept, measured, 0), bound=np.where(kept, bound, 1), radius=np.where(kept, radius, 0)
-    )
+        measured, radius = regularized_gap(game, after, tau=tau), gap_radius(game, after, tau)
+    return Evidence(**above_rounding(measured, bound, radius))
 
 
 def _run_variants(which):
@@ -300,12 +283,12 @@ def duality_gap(p: Params, rng: np.random.Generator) -> Evidence:
 def _linear(p, rng, constant=False, averaged=False, from_star=False):
     tau = float(rng.uniform(0.1, 0.3))
     game = three_cycle(0.5, 0.5, 0.5, softmax(rng.standard_normal(3)))
-    log_star, _ = _equilibrium(game, tau)
+    log_star, _ = equilibrium(game, tau)
     start = log_star if from_star else 2 * rng.standard_normal(3)
     method, eta = (nash_md, 0.2 / tau) if constant else (egpo, safe_step(game, tau))
     log_pi = method(game, tau=tau, eta=eta, num_iters=300, log_pi0=start)["log_pi"]
     if averaged:
-        log_pi = np.log(np.cumsum(softmax(log_pi), axis=0) / np.arange(1, len(log_pi) + 1)[:, None])
+        log_pi = running_mean(log_pi)
     # Policies carry roundings of 1e-16 / tau, whose squares the divergence sees.
     return Evidence(error=kl_divergence(log_star, log_pi), floor=1e-26)
 
@@ -330,13 +313,13 @@ def converges_linearly(p: Params, rng: np.random.Generator) -> Evidence:
 
 def _gap_pointwise(p, rng, first=2.0, second=2.0, reversed_kl=False):
     game, tau = _game(p, rng, low=0.02)
-    log_star, span = _equilibrium(game, tau)
+    log_star, span = equilibrium(game, tau)
     log_pi = np.vstack([_starts(p, game, rng), log_star + 0.03 * rng.standard_normal((6, game.n))])
     forward, backward = kl_divergence(log_pi, log_star), kl_divergence(log_star, log_pi)
     if reversed_kl:
         forward, backward = backward, forward
     bound = first * tau * forward + second * game.operator_constant() ** 2 / tau * backward
-    radius = _radius(log_star, span, log_pi)
+    radius = kl_radius(log_star, span, log_pi)
     # Where K (pi - pi*) vanishes, the bound is an equality: room for the radius.
     room = (2 * tau + 1 / tau) * radius
     return Evidence(measured=regularized_gap(game, log_pi, tau=tau), bound=bound + 2 * room, radius=room)
@@ -364,7 +347,7 @@ def _errors(p, rng, biased=True, spread=True, shift=0.0):
     measured, bound, radius = [], [], []
     for _ in range(3):
         game, tau = _game(p, rng, low=0.05)
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         eta = float(rng.choice([0.02, 0.3, 1.0])) * safe_step(game, tau)
         q, L = 1 - eta * tau, game.operator_constant()
         log_pi = np.vstack([np.tile(log_star, (6, 1)), _starts(p, game, rng)])
@@ -377,7 +360,7 @@ def _errors(p, rng, biased=True, spread=True, shift=0.0):
         cost = cost + np.ptp(first - second, axis=-1) ** 2 / (8 * (1 - eta**2 * L**2 / q)) * spread
         measured.append(kl_divergence(log_star, full))
         bound.append((1 - (1 + shift) * eta * tau) * kl_divergence(log_star, log_pi) + cost)
-        radius.append(_radius(log_star, span, log_pi, half, full))
+        radius.append(kl_radius(log_star, span, log_pi, half, full))
     return Evidence(measured=np.hstack(measured), bound=np.hstack(bound), radius=np.hstack(radius))
 
 
@@ -405,9 +388,9 @@ def _noise(p, rng, factor=1.0, spread=1.0):
     signs = np.array(list(product((-0.5, 0.5), repeat=6))).reshape(64, 2, 3)
     measured, bound, radius = [], [], []
     for _ in range(3):
-        game = random_preferences(3, rng=rng, family=FAMILIES[int(rng.integers(len(FAMILIES)))])
+        game = random_preferences(3, rng=rng, family=any_family(rng))
         tau = float(np.exp(rng.uniform(np.log(0.1), np.log(2.0))))
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         eta = float(rng.choice([0.02, 0.3, 1.0])) * safe_step(game, tau)
         q, L = 1 - eta * tau, game.operator_constant()
         starts = np.vstack([log_star, _starts(p, game, rng)])
@@ -417,7 +400,7 @@ def _noise(p, rng, factor=1.0, spread=1.0):
         cost = eta**2 * np.mean(np.ptp(signs[:, 0] - signs[:, 1], axis=-1) ** 2) / (8 * (1 - eta**2 * L**2 / q))
         measured.append(kl_divergence(log_star, full).reshape(64, -1).mean(axis=0))
         bound.append(q * kl_divergence(log_star, starts) + factor * cost)
-        radius.append(_radius(log_star, span, log_pi, half, full).reshape(64, -1).max(axis=0))
+        radius.append(kl_radius(log_star, span, log_pi, half, full).reshape(64, -1).max(axis=0))
     return Evidence(measured=np.hstack(measured), bound=np.hstack(bound), radius=np.hstack(radius))
 
 
@@ -448,7 +431,7 @@ def _floor(p, rng, factor=1.0, favourite=False, transposed=False):
     game = random_preferences(6, rng=rng)
     played = game.replace(P=game.P.T) if transposed else game
     tau, eta, burn = 1.0, 0.2, 40
-    log_star, _ = _equilibrium(game, tau)
+    log_star, _ = equilibrium(game, tau)
     log_pi = np.tile(log_star, (p.runs, 1))
     for _ in range(burn):
         payoff_errors = rng.uniform(-0.5, 0.5, size=(2, p.runs, game.n))
@@ -564,14 +547,14 @@ def _epsilon(p, rng, method=egpo, updates=1.0):
     for eps in (0.2, 0.1, 0.05):
         tau = eps / (4 * np.log(game.n))
         eta = safe_step(game, tau)
-        log_star, _ = _equilibrium(game, tau)
+        log_star, _ = equilibrium(game, tau)
         start = 2 * rng.standard_normal(game.n)
         # The bound on the gap at every T, from the same formula as in `duality_gap`.
         ahead = np.broadcast_to(log_softmax(start), (int(60 / (eta * tau)), game.n))
         enough = 1 + int(np.argmax(_bounds(game, tau, eta, log_star, ahead)[GAP] <= eps / 2))
         T = int(np.ceil(updates * enough))
         log_pi = method(game, tau=tau, eta=eta, num_iters=T, log_pi0=start, checkpoints=[T])["log_pi"][-1]
-        measured.append(2 * float(_payoff(game, log_pi).max()) / eps)
+        measured.append(2 * float(payoff(game, log_pi).max()) / eps)
     return Evidence(measured=measured, bound=np.ones(len(measured)), radius=np.full(len(measured), 1e-10))
 
 
@@ -724,21 +707,16 @@ def two_actions(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _optimistic(p, rng, stretch=1.0, transposed=False):
-    measured, bound, radius = [], [], []
-    t = np.arange(1, 41)
+    parts, t = [], np.arange(1, 41)
     for game, tau in (_game(p, rng, low=0.02), _cycle(0.02)):
-        log_star, span = _equilibrium(game, tau)
+        log_star, span = equilibrium(game, tau)
         eta = min(1 / (2 * tau + 1), 0.5)
         played = game.replace(P=game.P.T) if transposed else game
         start = 2 * rng.standard_normal(game.n)
         log_pi = omwu(played, tau=tau, eta=min(stretch * eta, 1 / tau), num_iters=40, log_pi0=start)["log_pi"]
-        D, error = kl_divergence(log_star, log_pi), _radius(log_star, span, log_pi)
-        limit = (1 - eta * tau) ** t * D[0]
-        kept = limit > 4 * error[1:]
-        measured.append(np.where(kept, D[1:], 0))
-        bound.append(np.where(kept, limit, 1))
-        radius.append(error[1:] * kept)
-    return Evidence(measured=np.ravel(measured), bound=np.ravel(bound), radius=np.ravel(radius))
+        D, error = kl_divergence(log_star, log_pi), kl_radius(log_star, span, log_pi)
+        parts.append(above_rounding(D[1:], (1 - eta * tau) ** t * D[0], error[1:]))
+    return Evidence(**{name: np.ravel([part[name] for part in parts]) for name in parts[0]})
 
 
 @claim(

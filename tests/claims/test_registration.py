@@ -6,7 +6,7 @@ from pathlib import Path
 from claims.toy import MODULE, write_paper
 
 import mdplab
-from mdplab.claims.discovery import entries
+from mdplab.claims.discovery import entries, sources
 from mdplab.claims.registration import (
     amendments,
     data_key,
@@ -36,6 +36,13 @@ def test_the_closure_has_what_computes_and_not_what_decides(tmp_path):
     assert set(source_closure(paper)) == {"", "models.solution"}
     inner = PACKAGE / "kernels" / "_jit.py"
     assert set(source_closure(inner)) == {""}
+
+
+def test_what_papers_share_is_no_paper_and_is_in_the_closure():
+    assert "shared" not in sources()
+    closure = source_closure(PACKAGE / "papers" / "sokota2023.py")
+    assert {"papers.shared.games", "exact.games"} <= set(closure)
+    assert not {name for name in closure if name.startswith("papers.") and name != "papers.shared.games"}
 
 
 def test_keys_differ_by_arm_replicate_and_parameters(toy):

@@ -1,7 +1,6 @@
-"""What the claims about REBEL rest on: both constants of the regret, ranks in fractions, what the library reports."""
+"""What the claims about REBEL rest on: both constants of the regret, what the library reports."""
 
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 
@@ -10,13 +9,6 @@ from mdplab.kernels.softmax import log_softmax, softmax
 from mdplab.papers import gao2024
 
 PARAMS = gao2024.Params(actions=5, starts=4, horizon=30, rounds=200, updates=4)
-
-
-def test_rank_by_elimination():
-    rng = np.random.default_rng([93])
-    for rank in (1, 2, 3):
-        A = rng.integers(-3, 4, size=(6, rank)) @ rng.integers(-3, 4, size=(rank, 5))
-        assert gao2024._rank([[Fraction(int(x)) for x in row] for row in A]) == np.linalg.matrix_rank(A)
 
 
 def test_a_partner_with_one_action_is_enough():
