@@ -261,6 +261,8 @@ class OfflineData:
     --------
     >>> OfflineData([[0, 1, 1]], [[0, 0]], 2, 1)
     OfflineData(N=1, H=2, S=2, A=1)
+    >>> OfflineData([[0, 1], [1, 1], [0, 0]], [[0], [0], [0]], 2, 1)[1:]
+    OfflineData(N=2, H=1, S=2, A=1)
     """
 
     states: Any
@@ -291,6 +293,10 @@ class OfflineData:
 
     def __len__(self) -> int:
         return len(self.actions)
+
+    def __getitem__(self, part: slice) -> "OfflineData":
+        """Some of the trajectories: `data[:100]` are the first hundred."""
+        return OfflineData(self.states[part], self.actions[part], self.S, self.A)
 
     def unvisited(self) -> np.ndarray:
         """States that no trajectory enters, as a mask (S,): a minimum over the data does not see them."""

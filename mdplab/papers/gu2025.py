@@ -28,6 +28,7 @@ from mdplab.instances.linear import (
 )
 from mdplab.kernels.linear import mirror_step
 from mdplab.models import MDP, LinearMDP, RobustLinearMDP, TVBall
+from mdplab.papers.shared.linear import drawn_process, on_the_last
 
 # Value of x1 at tau = 0, .02, .1, 1, uniform reference: our specification, B.4. (xi, rho on factor 4 of the first step)
 GOLDEN = {
@@ -53,17 +54,9 @@ class Params:
         return 64 * 2**self.doublings
 
 
-def _on_the_last(size: float) -> np.ndarray:
-    """Radius on factor 4 at the first stage, (3, 4)."""
-    out = np.zeros((3, 4))
-    out[0, 3] = size
-    return out
-
-
 def _drawn(rng: np.random.Generator) -> RobustLinearMDP:
     """A simulated process with other constants, a ball on factor 4 of the first step."""
-    linear = simulated_linear_mdp(float(rng.uniform(0.25, 0.35)), float(rng.uniform(0.1, 0.2)))
-    return RobustLinearMDP(linear, TVBall(_on_the_last(float(rng.uniform(0.1, 0.5)))))
+    return RobustLinearMDP(drawn_process(rng), TVBall(on_the_last(float(rng.uniform(0.1, 0.5)))))
 
 
 def _evaluate(problem: RobustLinearMDP, policies: np.ndarray, tau: float) -> np.ndarray:
@@ -101,7 +94,7 @@ def _recursion(linear: LinearMDP, radius: np.ndarray, tau: float, flaw: str = ""
 
 def _values(p: Params, rng: np.random.Generator, flaw: str = "") -> Evidence:
     left, right = [], []
-    cases = [(xi, _on_the_last(rho), (0, 0.02, 0.1, 1), printed) for (xi, rho), printed in GOLDEN.items()]
+    cases = [(xi, on_the_last(rho), (0, 0.02, 0.1, 1), printed) for (xi, rho), printed in GOLDEN.items()]
     cases += [(xi, np.full((3, 4), 0.1), (0, 0.1), printed) for xi, printed in GOLDEN_ALL.items()]
     for xi, radius, taus, printed in cases:
         linear = simulated_linear_mdp(xi=xi)
@@ -361,7 +354,7 @@ def average_suboptimality(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _at_1500(p: Params, rng: np.random.Generator, episodes: int = 1500, still: bool = False) -> Evidence:
-    problem = RobustLinearMDP(simulated_linear_mdp(xi=0.1), TVBall(_on_the_last(0.3)))
+    problem = RobustLinearMDP(simulated_linear_mdp(xi=0.1), TVBall(on_the_last(0.3)))
     options = {"rho": problem.sizes(), "tau": 0.1, "episodes": episodes, "fail": FAIL, "seeds": 12}
     policies = dr_rpo(problem.linear, beta=0.5, rng=rng, **options)["policy"]
     if still:
@@ -422,9 +415,9 @@ def river(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _robust_pays(p: Params, rng: np.random.Generator, rho: float = 0.5) -> Evidence:
-    problem = RobustLinearMDP(simulated_linear_mdp(), TVBall(_on_the_last(0.5)))
+    problem = RobustLinearMDP(simulated_linear_mdp(), TVBall(on_the_last(0.5)))
     options = {"episodes": 500, "checkpoints": [499], "beta": 2.0, "rng": rng, "seeds": p.runs}
-    robust = dr_rpo(problem.linear, rho=_on_the_last(rho), tau=0.01, fail=FAIL, **options)
+    robust = dr_rpo(problem.linear, rho=on_the_last(rho), tau=0.01, fail=FAIL, **options)
     plain = lsvi_ucb(problem.linear, **options)
     worst = [_evaluate(problem, np.ascontiguousarray(run["policy"][:, 0]), 0.0)[:, 0] for run in (plain, robust)]
     return Evidence(left=worst[0] + 0.05, right=worst[1])
@@ -449,7 +442,7 @@ def robust_pays(p: Params, rng: np.random.Generator) -> Evidence:
 
 def figure_optimism(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Share of 40 runs whose estimate is at least the optimum, over episodes, for three bonuses."""
-    linear, radius = simulated_linear_mdp(xi=0.1), _on_the_last(0.3)
+    linear, radius = simulated_linear_mdp(xi=0.1), on_the_last(0.3)
     best = linear_backward_induction(RobustLinearMDP(linear, TVBall(radius)), tau=0.1).value[0, 0]
     k = np.unique(np.round(np.geomspace(1, 1500, 60)).astype(int))
     table = {"k": k}
@@ -470,7 +463,7 @@ def draw_optimism(ax, table: dict[str, np.ndarray]) -> None:
 
 def figure_suboptimality(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Average exact loss over episodes at two temperatures, with and without bonus; ten runs."""
-    linear, radius = simulated_linear_mdp(xi=0.1), _on_the_last(0.3)
+    linear, radius = simulated_linear_mdp(xi=0.1), on_the_last(0.3)
     problem = RobustLinearMDP(linear, TVBall(radius))
     k = np.unique(np.round(np.geomspace(10, 2048, 40)).astype(int))
     table = {"K": k}
@@ -487,7 +480,7 @@ def figure_robustness(p: Params, rng: np.random.Generator) -> dict[str, np.ndarr
     """Exact returns over the test's q of the policies of three learners after 2000 episodes; mean of ten runs."""
     linear, q = simulated_linear_mdp(), np.linspace(0, 1, 11)
     options = {"episodes": 2000, "checkpoints": [1999], "beta": 2.0, "rng": rng, "seeds": 10}
-    ball = {"rho": _on_the_last(0.5), "fail": FAIL}
+    ball = {"rho": on_the_last(0.5), "fail": FAIL}
     runs = {
         "lsvi": lsvi_ucb(linear, **options),
         "robust": dr_lsvi_ucb(linear, **ball, **options),

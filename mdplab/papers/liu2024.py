@@ -20,7 +20,7 @@ from scipy.optimize import linprog, minimize
 
 from mdplab.algorithms.linear import drpvi, va_drpvi
 from mdplab.algorithms.linear.offline import OfflineEstimate
-from mdplab.claims import Bound, BoundHP, Evidence, Identity, NotApplicable, Rate, Witness, claim, variant
+from mdplab.claims import Bound, BoundHP, Evidence, Identity, Rate, Witness, claim, variant
 from mdplab.exact import linear_backward_induction, linear_policy_evaluation
 from mdplab.exact.robust.operator import RobustBellman
 from mdplab.instances.linear import (
@@ -28,10 +28,10 @@ from mdplab.instances.linear import (
     one_hot,
     random_linear_mdp,
     simulated_linear_mdp,
-    simulated_test_kernels,
     uniform_data,
 )
 from mdplab.models import MDP, LinearMDP, OfflineData, RobustLinearMDP, RobustMDP, TVBall
+from mdplab.papers.shared.linear import covered_process, drawn_process, on_the_last, return_on_test
 
 
 @dataclass(frozen=True)
@@ -45,37 +45,12 @@ class Params:
     seeds: int
 
 
-def _drawn(rng: np.random.Generator) -> LinearMDP:
-    """A simulated process with other constants."""
-    return simulated_linear_mdp(float(rng.uniform(0.25, 0.35)), float(rng.uniform(0.1, 0.2)))
-
-
 def _unseen(linear: LinearMDP) -> list[set[int]]:
     """Features that uniform actions never meet, stage by stage: exact zeros."""
     P, here, out = linear.kernels(), linear.start > 0, []
     for h in range(linear.horizon):
         out.append({i for i in range(linear.d) if not linear.phi[here, :, i].any()})
         here = P[h, here].any(axis=(0, 1))
-    return out
-
-
-def _covered(rng: np.random.Generator) -> LinearMDP:
-    """A random process with uniform start; NotApplicable where kappa, by expectation, is below 1/100."""
-    drawn = random_linear_mdp(6, 4, 3, 3, rng=rng)
-    linear = LinearMDP(drawn.phi, drawn.mu, drawn.theta, 3, start=np.full(6, 1 / 6))
-    P, here = linear.kernels(), linear.start
-    for h in range(3):
-        second = np.einsum("s,sai,saj->ij", here, linear.phi, linear.phi) / linear.A
-        if np.linalg.eigvalsh(second)[0] < 0.01:
-            raise NotApplicable("kappa > 0: uniform actions cover all directions of the features")
-        here = np.einsum("s,sat->t", here, P[h]) / linear.A
-    return linear
-
-
-def _on_the_last(size: float, everywhere: bool = False) -> np.ndarray:
-    """Radius on factor 4 at the first stage, or on all factors and stages, (3, 4)."""
-    out = np.full((3, 4), size if everywhere else 0.0)
-    out[0, 3] = size
     return out
 
 
@@ -257,7 +232,7 @@ def _learn(linear: LinearMDP, data: OfflineData, rho, beta: float, aware: bool =
 
 
 def _pessimism(p: Params, rng: np.random.Generator, beta: float = 0.5) -> Evidence:
-    linear, violated = _drawn(rng), []
+    linear, violated = drawn_process(rng), []
     problem = RobustLinearMDP(linear, TVBall(0.2))
     for n in (100, 1000, 10_000):
         for aware in (False, True):
@@ -292,7 +267,7 @@ def _most_uncertain(linear: LinearMDP, out: OfflineEstimate, policy: np.ndarray,
 
 def _guarantee(p: Params, rng: np.random.Generator, factor: float = 2.0) -> Evidence:
     violated, ratios, rho, beta = [], [], 0.2, 0.5
-    for linear in (_drawn(rng), _covered(rng)):
+    for linear in (drawn_process(rng), covered_process(rng)):
         best = linear_backward_induction(RobustLinearMDP(linear, TVBall(rho)))
         for n in (400, 1600, 6400):
             for _ in range(p.runs):
@@ -322,7 +297,7 @@ def guarantee(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _shrinks(p: Params, rng: np.random.Generator, aware: bool, stops: bool = False) -> Evidence:
-    return Evidence(**_errors(p, rng, _covered(rng), aware, stops))
+    return Evidence(**_errors(p, rng, covered_process(rng), aware, stops))
 
 
 def _errors(p: Params, rng: np.random.Generator, linear: LinearMDP, aware: bool, stops: bool = False) -> dict:
@@ -333,8 +308,7 @@ def _errors(p: Params, rng: np.random.Generator, linear: LinearMDP, aware: bool,
         data = uniform_data(linear, int(n[-1]), rng=rng)
         for k, size in enumerate(n):
             used = int(min(size, 2 * p.first)) if stops else int(size)
-            few = OfflineData(data.states[:used], data.actions[:used], linear.S, linear.A)
-            row[k] = best - _learn(linear, few, 0.2, 1.0, aware).value[0] @ linear.start
+            row[k] = best - _learn(linear, data[:used], 0.2, 1.0, aware).value[0] @ linear.start
     return {"n": n.astype(float), "error": error}
 
 
@@ -363,7 +337,7 @@ def rate_aware(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _simulated_rate(p: Params, rng: np.random.Generator, stops: bool = False) -> Evidence:
-    return Evidence(**_errors(p, rng, _drawn(rng), False, stops))
+    return Evidence(**_errors(p, rng, drawn_process(rng), False, stops))
 
 
 @claim(
@@ -381,11 +355,11 @@ def rate_published(p: Params, rng: np.random.Generator) -> Evidence:
 
 
 def _uncovered(p: Params, rng: np.random.Generator, instance: str = "published") -> Evidence:
-    linear = simulated_linear_mdp() if instance == "published" else _drawn(rng)
+    linear = simulated_linear_mdp() if instance == "published" else drawn_process(rng)
     if instance == "start":
         linear = LinearMDP(linear.phi, linear.mu, linear.theta, 3, start=np.full(5, 0.2))
     if instance == "random":
-        linear = _covered(rng)
+        linear = covered_process(rng)
     unseen = _unseen(linear)
     text = "; ".join(f"stage {h + 1}: factors {sorted(i + 1 for i in each)}" for h, each in enumerate(unseen))
     return Evidence(holds=[bool(each) for each in unseen], text=f"never met: {text}")
@@ -410,13 +384,11 @@ def coverage(p: Params, rng: np.random.Generator) -> Evidence:
 
 def _halved(p: Params, rng: np.random.Generator, whole: bool = False) -> Evidence:
     left, right = [], []
-    linear = _drawn(rng)
+    linear = drawn_process(rng)
     for n in (400, 4000):
         data = uniform_data(linear, n, rng=rng)
-        first = 0 if whole else n // 2
-        half = OfflineData(data.states[first:], data.actions[first:], linear.S, linear.A)
         left += _learn(linear, data, 0.2, 0.3, True).q[0].ravel().tolist()
-        right += _learn(linear, half, 0.2, 0.3).q[0].ravel().tolist()
+        right += _learn(linear, data if whole else data[n // 2 :], 0.2, 0.3).q[0].ravel().tolist()
     # Inverses of condition below 1e4, of the same matrices.
     return Evidence(left=left, right=right, tolerance=np.full(len(left), 1e-10))
 
@@ -441,7 +413,7 @@ def _flip(linear: LinearMDP, everywhere: bool = False) -> float:
     low, high = 0.0, 1.0
     while high - low > 1e-9:
         middle = (low + high) / 2
-        one = TVBall(_on_the_last(middle, everywhere))
+        one = TVBall(np.full((3, 4), middle) if everywhere else on_the_last(middle))
         q = linear_backward_induction(RobustLinearMDP(linear, one)).extras["q"][0, 0]
         low, high = (low, middle) if q[0] > q[-1] else (middle, high)
     return high
@@ -449,7 +421,7 @@ def _flip(linear: LinearMDP, everywhere: bool = False) -> float:
 
 def _threshold(p: Params, rng: np.random.Generator, flaw: str = "") -> Evidence:
     left, right = [], []
-    for linear in (simulated_linear_mdp(), _drawn(rng)):
+    for linear in (simulated_linear_mdp(), drawn_process(rng)):
         v2 = linear_backward_induction(linear).value[1, 1]
         left.append(_flip(linear, flaw == "everywhere"))
         right.append((1 - 0.999 * v2 / 2) / (2 if flaw == "l1" else 1))
@@ -478,7 +450,7 @@ def threshold(p: Params, rng: np.random.Generator) -> Evidence:
 def _cautious(p: Params, rng: np.random.Generator, rho: float = 0.5) -> Evidence:
     linear, violated = simulated_linear_mdp(), []
     for _ in range(p.runs):
-        out = _learn(linear, uniform_data(linear, 20_000, rng=rng), _on_the_last(rho), 0.1)
+        out = _learn(linear, uniform_data(linear, 20_000, rng=rng), on_the_last(rho), 0.1)
         violated.append(bool(out.policy[0, 0] != 0))
     return Evidence(violated=violated)
 
@@ -502,16 +474,9 @@ def figure_curves(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Exact returns over the test's q of policies that are optimal for a ball on factor 4."""
     q, table = np.linspace(0, 1, 21), {}
     linear = simulated_linear_mdp()
-    r = linear.rewards()
     for name, rho in (("rho_0", 0.0), ("rho_30", 0.3), ("rho_45", 0.45)):
-        policy = linear_backward_induction(RobustLinearMDP(linear, TVBall(_on_the_last(rho)))).policy
-        returns = []
-        for x in q:
-            kernels, v = simulated_test_kernels(float(x)), np.zeros(5)
-            for h in (2, 1, 0):
-                v = np.array([r[h, s, a] + kernels[h, s, a] @ v for s, a in enumerate(policy[h])])
-            returns.append(v[0])
-        table[name] = np.array(returns)
+        policy = linear_backward_induction(RobustLinearMDP(linear, TVBall(on_the_last(rho)))).policy
+        table[name] = np.array([return_on_test(policy, float(x)) for x in q])
     return {"q": q} | table
 
 
@@ -532,14 +497,13 @@ def figure_guarantee(p: Params, rng: np.random.Generator) -> dict[str, np.ndarra
     n = 400 * 2 ** np.arange(7)
     rho, beta = 0.2, 0.5
     table: dict[str, np.ndarray] = {"K": n}
-    for name, linear in (("published", simulated_linear_mdp()), ("covered", _covered(rng))):
+    for name, linear in (("published", simulated_linear_mdp()), ("covered", covered_process(rng))):
         best = linear_backward_induction(RobustLinearMDP(linear, TVBall(rho)))
         promise, bound = np.empty((12, n.size)), np.empty((12, n.size))
         for i, one in enumerate(rng.spawn(12)):
             data = uniform_data(linear, int(n[-1]), rng=one)
             for k, size in enumerate(n):
-                few = OfflineData(data.states[:size], data.actions[:size], linear.S, linear.A)
-                out = _learn(linear, few, rho, beta)
+                out = _learn(linear, data[:size], rho, beta)
                 promise[i, k] = (best.value[0] - out.value[0]) @ linear.start
                 bound[i, k] = 2 * beta * _most_uncertain(linear, out, best.policy, rho)
         table[name] = promise.mean(axis=0)

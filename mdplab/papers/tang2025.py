@@ -22,7 +22,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from mdplab.algorithms.linear import drpvi, pevi, r2pvi
-from mdplab.claims import Bound, BoundHP, Evidence, Identity, NotApplicable, Rate, claim, variant
+from mdplab.claims import Bound, BoundHP, Evidence, Identity, Rate, claim, variant
 from mdplab.exact import linear_backward_induction, linear_policy_evaluation
 from mdplab.exact.robust.operator import RobustBellman
 from mdplab.instances.american_put import american_put, put_data, put_start, put_test
@@ -31,7 +31,6 @@ from mdplab.instances.linear import (
     one_hot,
     random_linear_mdp,
     simulated_linear_mdp,
-    simulated_test_kernels,
     uniform_data,
 )
 from mdplab.models import (
@@ -47,6 +46,7 @@ from mdplab.models import (
     SoftTV,
     TVBall,
 )
+from mdplab.papers.shared.linear import covered_process, drawn_process, on_the_last, return_on_test
 
 SOFT = {"tv": SoftTV, "kl": SoftKL, "chi2": SoftChi2}
 BALL = {"tv": TVBall, "kl": KLBall, "chi2": Chi2Ball}
@@ -69,11 +69,6 @@ class Params:
     first: int
     doublings: int
     seeds: int
-
-
-def _drawn(rng: np.random.Generator) -> LinearMDP:
-    """A simulated process with other constants."""
-    return simulated_linear_mdp(float(rng.uniform(0.25, 0.35)), float(rng.uniform(0.1, 0.2)))
 
 
 def _soft_value(p: np.ndarray, v: np.ndarray, kind: str, price: float, flaw: str = "") -> float:
@@ -310,7 +305,7 @@ def _learn(linear: LinearMDP, data: OfflineData, kind: str, price: float, beta: 
 
 
 def _pessimism(p: Params, rng: np.random.Generator, beta: float = 0.5, price: float = 1.0) -> Evidence:
-    linear, violated = _drawn(rng), []
+    linear, violated = drawn_process(rng), []
     for kind, soft in SOFT.items():
         problem = RobustLinearMDP(linear, soft(price))
         for n in (100, 1000, 10_000):
@@ -338,33 +333,19 @@ def pessimism(p: Params, rng: np.random.Generator) -> Evidence:
     return _pessimism(p, rng)
 
 
-def _covered(rng: np.random.Generator) -> LinearMDP:
-    """A random process with uniform start; NotApplicable where kappa, by expectation, is below 1/100."""
-    drawn = random_linear_mdp(6, 4, 3, 3, rng=rng)
-    linear = LinearMDP(drawn.phi, drawn.mu, drawn.theta, 3, start=np.full(6, 1 / 6))
-    P, here = linear.kernels(), linear.start
-    for h in range(3):
-        second = np.einsum("s,sai,saj->ij", here, linear.phi, linear.phi) / linear.A
-        if np.linalg.eigvalsh(second)[0] < 0.01:
-            raise NotApplicable("kappa > 0: uniform actions cover all directions of the features")
-        here = np.einsum("s,sat->t", here, P[h]) / linear.A
-    return linear
-
-
 def _errors(linear: LinearMDP, kind: str, n: np.ndarray, beta: float, most: float, rng: np.random.Generator):
     """Exact optimum less the promise (K,) for growing parts of one data set."""
     best = linear_backward_induction(RobustLinearMDP(linear, SOFT[kind](1.0))).value[0] @ linear.start
     data, out = uniform_data(linear, int(n[-1]), rng=rng), np.empty(n.size)
     for k, size in enumerate(n):
         used = int(min(size, most))
-        few = OfflineData(data.states[:used], data.actions[:used], linear.S, linear.A)
-        out[k] = best - _learn(linear, few, kind, 1.0, beta).value[0] @ linear.start
+        out[k] = best - _learn(linear, data[:used], kind, 1.0, beta).value[0] @ linear.start
     return out
 
 
 def _shrinks(p: Params, rng: np.random.Generator, kind: str, stops: bool = False) -> Evidence:
     most = 2 * p.first if stops else np.inf
-    linear, n = _covered(rng), p.first * 2 ** np.arange(p.doublings + 1)
+    linear, n = covered_process(rng), p.first * 2 ** np.arange(p.doublings + 1)
     return Evidence(n=n.astype(float), error=[_errors(linear, kind, n, 1.0, most, rng) for _ in range(p.seeds)])
 
 
@@ -425,19 +406,12 @@ def slopes_published(p: Params, rng: np.random.Generator) -> Evidence:
     return _slopes(p, rng)
 
 
-def _on_the_last(size: float) -> np.ndarray:
-    """Size for factor 4 at the first stage, 0 elsewhere, (3, 4)."""
-    out = np.zeros((3, 4))
-    out[0, 3] = size
-    return out
-
-
 def _aggressive(p: Params, rng: np.random.Generator, ball: bool = False) -> Evidence:
     measured, bound, radius = [], [], []
-    for linear in (simulated_linear_mdp(), _drawn(rng)):
+    for linear in (simulated_linear_mdp(), drawn_process(rng)):
         for price in PRICES:
             for soft in SOFT.values():
-                one = TVBall(_on_the_last(0.5)) if ball else soft(price)
+                one = TVBall(on_the_last(0.5)) if ball else soft(price)
                 answer = linear_backward_induction(RobustLinearMDP(linear, one))
                 q = answer.extras["q"][0, 0]
                 measured.append(q[:-1].max())
@@ -513,7 +487,7 @@ def _returns(p: Params, rng: np.random.Generator, n: int = _MANY, ball: bool = F
     violated = []
     for _ in range(p.runs):
         linear = simulated_linear_mdp()
-        value = _in_ball(_on_the_last(0.5)) if ball else _capped(_PRICE)
+        value = _in_ball(on_the_last(0.5)) if ball else _capped(_PRICE)
         q = _from_counts(linear, _counts(linear, n, rng), value, _BETA, _RIDGE)
         violated.append(bool(q[0, 0].argmax() != 15))
     return Evidence(violated=violated)
@@ -636,14 +610,6 @@ def correspondence_exact(p: Params, rng: np.random.Generator) -> Evidence:
     return _coincide(p, rng, "exact")
 
 
-def _expected(policy: np.ndarray, q: float) -> float:
-    """Exact return of a policy (3, 5) on the test process."""
-    kernels, r, v = simulated_test_kernels(q), simulated_linear_mdp().rewards(), np.zeros(5)
-    for h in (2, 1, 0):
-        v = np.array([r[h, s, a] + kernels[h, s, a] @ v for s, a in enumerate(policy[h])])
-    return float(v[0])
-
-
 def figure_simulated(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Exact returns over the test's q, mean over 20 data sets of 100 trajectories, settings of the public code."""
     linear, q = simulated_linear_mdp(), np.linspace(0, 1, 11)
@@ -654,19 +620,19 @@ def figure_simulated(p: Params, rng: np.random.Generator) -> dict[str, np.ndarra
         "tv": (r2pvi, soft | {"divergence": "tv", "least": "data"}),
         "tv_states": (r2pvi, soft | {"divergence": "tv"}),
         "chi2": (r2pvi, soft | {"divergence": "chi2"}),
-        "drpvi": (drpvi, common | {"rho": _on_the_last(0.5), "norm": "l2"}),
+        "drpvi": (drpvi, common | {"rho": on_the_last(0.5), "norm": "l2"}),
     }
     returns: dict[str, list] = {name: [] for name in [*learners, "chi2_least"]}
     for one in rng.spawn(20):
         data = uniform_data(linear, 100, rng=one)
         for name, (learn, options) in learners.items():
             policy = learn(linear.phi, linear.rewards(), data, **options).policy
-            returns[name].append([_expected(policy, x) for x in q])
+            returns[name].append([return_on_test(policy, x) for x in q])
         counts = np.zeros((3, 5, 16, 5))
         for h in range(3):
             np.add.at(counts[h], (data.states[:, h], data.actions[:, h], data.states[:, h + 1]), 1)
         flawed = _from_counts(linear, counts, _least_alpha(_PRICE), _BETA, _RIDGE).argmax(axis=2)
-        returns["chi2_least"].append([_expected(flawed, x) for x in q])
+        returns["chi2_least"].append([return_on_test(flawed, x) for x in q])
     table = {"q": q} | {name: np.mean(rows, axis=0) for name, rows in returns.items()}
     return table | {"bound_risky": 1.624875 - q, "bound_cautious": 1.324775 - 0.2 * q}
 
@@ -709,7 +675,7 @@ def figure_action(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Share of 40 learners that take the risky first action, over the number of trajectories."""
     linear, exponents = simulated_linear_mdp(), np.arange(2, 12.1, 0.5)
     learners = {"tv_01": _capped(0.1), "tv_05": _capped(0.5), "tv_1": _capped(1.0)}
-    learners["ball"] = _in_ball(_on_the_last(0.5))
+    learners["ball"] = _in_ball(on_the_last(0.5))
     table = {"K": np.round(10**exponents)} | {name: np.zeros(exponents.size) for name in learners}
     for k, n in enumerate(table["K"]):
         for _ in range(40):

@@ -44,7 +44,7 @@ def test_without_nature_the_loss_is_the_divergence_that_is_met():
 
 def test_the_restated_recursion_knows_its_fail_state():
     """Left out of the minimum, the fail state no longer draws: the ball costs less."""
-    linear, radius = gu2025.simulated_linear_mdp(), gu2025._on_the_last(0.5)
+    linear, radius = gu2025.simulated_linear_mdp(), gu2025.on_the_last(0.5)
     whole, blind = (gu2025._recursion(linear, radius, 0.1, flaw) for flaw in ("", "second_least"))
     assert blind > whole + 0.05
 

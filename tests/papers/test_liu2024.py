@@ -18,7 +18,7 @@ def test_the_program_by_hand():
 def test_the_most_uncertain_kernel_beats_the_nominal_one():
     """With radius 0 the supremum is the expectation of the penalties; it grows with the radius."""
     rng = np.random.default_rng([84])
-    linear = liu2024._drawn(rng)
+    linear = liu2024.drawn_process(rng)
     out = liu2024._learn(linear, liu2024.uniform_data(linear, 300, rng=rng), 0.2, 0.5)
     best = linear_backward_induction(RobustLinearMDP(linear, TVBall(0.2)))
     v, rows = np.zeros(5), np.arange(5)

@@ -31,7 +31,7 @@ def test_the_learner_from_counts_is_the_learner_from_trajectories():
     linear = tang2025.simulated_linear_mdp()
     data = tang2025.uniform_data(linear, 700, rng=np.random.default_rng([85]))
     given, options = (linear.phi, linear.rewards(), data), {"beta": 0.2, "ridge": 0.1, "fail": tang2025.FAIL}
-    radius = tang2025._on_the_last(0.5)
+    radius = tang2025.on_the_last(0.5)
     for value, out in (
         (tang2025._capped(0.4), tang2025.r2pvi(*given, divergence="tv", temperature=0.4, **options)),
         (tang2025._in_ball(radius), drpvi(*given, rho=radius, **options)),
@@ -51,14 +51,6 @@ def test_counts_add_up_and_have_the_right_means():
     assert np.array_equal(counts[0].sum(axis=(0, 1)), counts[1].sum(axis=(1, 2)))
     expected = linear.kernels()[0, 0] / 16
     assert np.all(np.abs(counts[0, 0] / n - expected) <= 6 * np.sqrt(expected / n))
-
-
-def test_returns_of_the_test_process_are_the_printed_lines():
-    for q in (0.0, 0.6):
-        risky = np.full((3, 5), 15)
-        assert tang2025._expected(risky, q) == pytest.approx(1.624875 - q, abs=6e-7)  # six printed decimals
-        risky[0] = 0
-        assert tang2025._expected(risky, q) == pytest.approx(1.324775 - 0.2 * q, abs=6e-7)  # likewise
 
 
 def test_minimised_over_alpha_the_chi_square_learner_is_always_cautious():

@@ -65,7 +65,7 @@ def va_drpvi(
     if len(data) < 2:
         raise ValueError(f"data has {len(data)} trajectory; the variance-aware learner splits at least 2")
     half = len(data) // 2
-    first, second = (OfflineData(data.states[k], data.actions[k], S, A) for k in (slice(half), slice(half, None)))
+    first, second = data[:half], data[half:]
     inverse, counts = statistics(phi, first, ridge)
     weights, q = np.zeros((H, d)), np.empty((H, S, A))
     value, policy = np.zeros((H + 1, S)), np.empty((H, S), dtype=np.int64)
