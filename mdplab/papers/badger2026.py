@@ -33,6 +33,7 @@ from mdplab.exact.robust import (
 from mdplab.exact.robust.iterates import residual_conditioned_iterates
 from mdplab.instances.robust import drpg_garnet, filar_tolwinski, pai_cycle, van_der_wal
 from mdplab.models import MDP, ModelSet, RobustMDP
+from mdplab.papers.shared.rational import as_fractions, solve_exactly
 
 U = 2.0**-53
 
@@ -58,30 +59,11 @@ def _random_rows(p, rng, certain=False):
     return RobustMDP(MDP(kernels[0], rng.uniform(-1, 1, (p.states, p.actions)), 0.9), ModelSet(kernels))
 
 
-def _fractions(array):
-    """Fractions with denominators up to 100, which the floats of the instances stand for."""
-    return np.vectorize(lambda x: Fraction(float(x)).limit_denominator(100), otypes=[object])(array)
-
-
-def _solve(matrix, right):
-    """Gaussian elimination in fractions."""
-    n = len(right)
-    rows = [[*matrix[i], right[i]] for i in range(n)]
-    for k in range(n):
-        pivot = next(i for i in range(k, n) if rows[i][k] != 0)
-        rows[k], rows[pivot] = rows[pivot], rows[k]
-        rows[k] = [x / rows[k][k] for x in rows[k]]
-        for i in range(n):
-            if i != k:
-                rows[i] = [x - rows[i][k] * y for x, y in zip(rows[i], rows[k])]
-    return [row[n] for row in rows]
-
-
 def _exact_saddle(problem, gamma, v):
     """(L v)(s), action and rows of a pure saddle point in every state, in fractions; None if a state has none."""
-    kernels = _fractions(problem.uncertainty.kernels)
+    kernels = as_fractions(problem.uncertainty.kernels, 100)
     mdp = problem.nominal
-    r = _fractions(mdp.r_next if mdp.r_next is not None else np.repeat(mdp.r[:, :, None], mdp.S, axis=2))
+    r = as_fractions(mdp.r_next if mdp.r_next is not None else np.repeat(mdp.r[:, :, None], mdp.S, axis=2), 100)
     K, S, A = kernels.shape[:3]
     out = []
     for s in range(S):
@@ -111,7 +93,7 @@ def _exact_cycle(problem, gamma, steps=6):
         iterates.append(tuple(v))
         residuals.append(max(abs(one[0] - x) for one, x in zip(saddle, v)))
         matrix = [[(s == t) - gamma * saddle[s][1][t] for t in range(S)] for s in range(S)]
-        v = np.array(_solve(matrix, [one[2] for one in saddle]), dtype=object)
+        v = np.array(solve_exactly(matrix, [one[2] for one in saddle]), dtype=object)
     return iterates, residuals
 
 

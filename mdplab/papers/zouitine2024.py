@@ -26,6 +26,7 @@ from mdplab.claims import Bound, BoundHP, Evidence, Identity, Witness, claim, va
 from mdplab.exact.robust import robust_policy_iteration
 from mdplab.instances.robust import coupled_chain, iwocs_stall, models_of, windy_walk
 from mdplab.models import MDP, ModelSet, RobustMDP
+from mdplab.papers.shared.rational import as_fractions, solve_exactly
 
 
 @dataclass(frozen=True)
@@ -152,30 +153,11 @@ def free_rows(p: Params, rng: np.random.Generator) -> Evidence:
     return _stall_rate(p, rng)
 
 
-def _fractions(array):
-    """Fractions with denominators up to 1000, which floats of tenths stand for."""
-    return np.vectorize(lambda x: Fraction(float(x)).limit_denominator(1000), otypes=[object])(array)
-
-
-def _solve(matrix, right):
-    """Gaussian elimination in fractions."""
-    n = len(right)
-    rows = [[*matrix[i], right[i]] for i in range(n)]
-    for k in range(n):
-        pivot = next(i for i in range(k, n) if rows[i][k] != 0)
-        rows[k], rows[pivot] = rows[pivot], rows[k]
-        rows[k] = [x / rows[k][k] for x in rows[k]]
-        for i in range(n):
-            if i != k:
-                rows[i] = [x - rows[i][k] * y for x, y in zip(rows[i], rows[k])]
-    return [row[n] for row in rows]
-
-
 def _exact_value(P, r, gamma, policy):
     """Value of a deterministic policy in fractions; P (S, A, S), r (S, A)."""
     S = len(r)
     step = [[(s == t) - gamma * P[s][policy[s]][t] for t in range(S)] for s in range(S)]
-    return _solve(step, [r[s][policy[s]] for s in range(S)])
+    return solve_exactly(step, [r[s][policy[s]] for s in range(S)])
 
 
 def _exact_optimum(P, r, gamma):
@@ -218,7 +200,7 @@ def _exact_run(kernels, r, gamma, first, start=0):
 def _stalls(p, rng, first=0, kernels=None):
     problem = iwocs_stall()
     given = problem.uncertainty.kernels if kernels is None else kernels(problem)
-    run = _exact_run(_fractions(given), _fractions(problem.nominal.r), Fraction(19, 20), first)
+    run = _exact_run(as_fractions(given, 1000), as_fractions(problem.nominal.r, 1000), Fraction(19, 20), first)
     lower, upper, best, models = run
     text = f"{models} models, bracket [{float(lower):.6g}, {float(upper):.6g}], value {float(best):.6g}"
     return Evidence(holds=[lower < best, best < upper], text=text)

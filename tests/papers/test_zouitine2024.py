@@ -14,10 +14,10 @@ PARAMS = zouitine2024.Params(problems=2, states=3, actions=2, rows=2, runs=200)
 
 def test_fractions_and_floats_run_alike():
     problem = iwocs_stall()
-    kernels = zouitine2024._fractions(problem.uncertainty.kernels)
+    kernels = zouitine2024.as_fractions(problem.uncertainty.kernels, 1000)
     assert all(sum(row) == 1 for row in kernels.reshape(-1, 3))
     lower, upper, best, models = zouitine2024._exact_run(
-        kernels, zouitine2024._fractions(problem.nominal.r), Fraction(19, 20), 0
+        kernels, zouitine2024.as_fractions(problem.nominal.r, 1000), Fraction(19, 20), 0
     )
     search = iwocs(problem)
     # Linear systems of condition 39 in floats.
