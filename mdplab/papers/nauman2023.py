@@ -15,9 +15,11 @@ Derived here, beyond the condition:
   states attain it: 17 per cent is the most that a second action can save over a second state.
 - Many actions win only if executed actions move later averages m up with themselves (positive B), because
   V_s(N T) <= V_s(T) always; where actions do not influence the states, they never win.
-- In the long run they lose: N T (V(T, N) - V(N T, 1)) tends to (N - 1) times the long-run variance of m.
+- N T (V(T, N) - V(N T, 1)) tends to (N - 1) times the long-run variance of m: in the long run they lose, unless that
+  variance is 0. Then the next order decides, and they may win for every T >= 2, as the tests show on four states.
 - Not even a free action is always welcome: with negative B further actions in the same states raise the variance.
-- If a state costs c and an action e, the best number of actions is near sqrt(c (A + 2 sum B) / (e (D + 2 sum C))).
+- If a state costs c and every action in it e, the best number of actions is near the square root of
+  c (A + 2 sum B) / (e (D + 2 sum C)).
 """
 
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
+from mdplab.algorithms.policy_gradient.arguments import check_number
 from mdplab.algorithms.policy_gradient.many_actions import many_actions_gradient, score_table
 from mdplab.claims import Bound, CertificateSound, Evidence, Identity, claim, variant
 from mdplab.claims.search import search_worst
@@ -539,8 +542,9 @@ def _long_run(p, rng, flaw=""):
         "one_sample": variant(_long_run, "D + A in place of the long-run variance.", "one_sample"),
     },
     lemmas=("nauman2023:cancellation", "nauman2023:long_run"),
-    words="On long trajectories many actions lose by N - 1 long-run variances of the state averages, which is >= 0.",
-    title="In the long run more states win",
+    words="On long trajectories many actions lose by N - 1 long-run variances of the state averages; if that is 0, the"
+    " next order decides.",
+    title="What is left on long trajectories",
 )
 def long_trajectories(p: Params, rng: np.random.Generator) -> Evidence:
     """T = 64 against sums by the fundamental matrix."""
@@ -690,8 +694,8 @@ def best_actions(states: float, actions: float, cost: float) -> int:
     >>> best_actions(1.0, 9.0, 0.25)
     6
     """
-    if actions <= 0 or states <= 0:
-        raise ValueError(f"states, actions are {states:g}, {actions:g}; expected above 0")
+    for name, value in (("states", states), ("actions", actions), ("cost", cost)):
+        check_number(name, value, above=True)
     root = np.sqrt(actions / (states * cost))
     choices = [max(1, int(np.floor(root))), int(np.floor(root)) + 1]
     return min(choices, key=lambda N: (states + actions / N) * (1 + N * cost))
@@ -739,7 +743,7 @@ _NEAR = 1.02
     r"T (1 + N e) = b: \quad N^* \approx \sqrt{\frac{A + 2\sum_k B_k}{e\,(D + 2\sum_k C_k)}}, \quad "
     r"V(T^*, N^*) \le 1.02 \min_N V(T, N)",
     relation=Bound(),
-    assumptions=("a further action costs $e$ of a state", "a long trajectory", r"$A + 2\sum B > 0$"),
+    assumptions=("every action, the executed one too, costs $e$ of a state", "a long trajectory", r"$A + 2\sum B > 0$"),
     falsifiers={
         "swapped": variant(_splits, "States and actions swapped.", "swapped"),
         "no_root": variant(_splits, "Without the root.", "no_root"),
@@ -837,8 +841,10 @@ def _draw_samples(ax, table, place):
 
 def draw_winning(ax, table) -> None:
     """Lines exact, points sampled."""
-    _draw_samples(ax, table, "lower right")
-    ax.axhspan(ax.get_ylim()[0], 1.0, color="#56B4E9", alpha=0.15, linewidth=0)
+    _draw_samples(ax, table, "upper left")
+    low, high = ax.get_ylim()
+    ax.axhspan(low, 1.0, color="#56B4E9", alpha=0.15, linewidth=0)
+    ax.set_ylim(low, high)
 
 
 def draw_losing(ax, table) -> None:
@@ -855,7 +861,7 @@ def figure_region(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def draw_region(ax, table) -> None:
-    """Blue below 1, where two actions win, orange above; the border in closed form."""
+    """Violet below 1, where two actions win, orange above; the border in closed form."""
     x, y = np.unique(table["rho"]), np.unique(table["kappa"])
     ratio = table["ratio"].reshape(y.size, x.size)
     mesh = ax.pcolormesh(x, y, ratio, cmap="PuOr_r", shading="nearest", vmin=0.7, vmax=1.3, rasterized=True)
@@ -887,4 +893,4 @@ def draw_budget(ax, table) -> None:
         N = int(table[f"rule_{name}"][0])
         ax.plot([N], [table[name][N - 1]], color=colour, marker="o", markersize=8)
     ax.set(ylim=(0.97, 1.6))
-    ax.legend(loc="upper right", title="price of an action, in states")
+    ax.legend(loc="center right", title="price of an action, in states")

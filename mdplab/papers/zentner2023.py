@@ -13,7 +13,7 @@ iteration they are over a quarter, in the first ten six per cent, and none once 
 Derived:
 
 - The loop is sure to end only if C_beta >= 1. Below, a state with eps_KL < KL <= eps_KL / C_beta is violated while it
-  lowers beta; once beta is 0 nothing moves.
+  lowers beta; once beta is 0 the penalty has no gradient, and only what Adam remembers still moves, for a while.
 - Plain steps of effective length h = rate beta d(s), at most 2, leave KL(s) <= |theta_0 - theta_old|^2 / (4 (1 + h k))
   after k of them, attained in the limit of a far start. Beyond 4 there are cycles.
 - The bound J(new) >= L - 2 eps gamma eps_KL / (1 - gamma)^2, which TRPO's bound with Pinsker's inequality gives, is
@@ -28,6 +28,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_count
 from mdplab.algorithms.policy_gradient.fixpo import fixpo, fixup_phase
 from mdplab.algorithms.policy_gradient.trpo_step import policy_quantities, surrogate
 from mdplab.claims import Bound, Evidence, Identity, Ordering, claim, variant
@@ -382,6 +383,9 @@ def coin_walk(alpha: float, gamma: float, reach: int, eps: float = 1.0) -> tuple
     >>> coin_walk(0.1, 0.5, 3)[0]
     MDP(S=7, A=2, transitions=14, gamma=0.5)
     """
+    reach = check_count("reach", reach)
+    if not 0 <= alpha <= 0.5:
+        raise ValueError(f"alpha is {alpha}; expected a bias in [0, 1/2]")
     place = np.arange(2 * reach + 1)
     P = np.zeros((place.size, 2, place.size))
     P[place, 0, np.minimum(place + 1, 2 * reach)] = P[place, 1, np.maximum(place - 1, 0)] = 1.0
@@ -511,7 +515,7 @@ def draw_budget(ax, table: dict[str, np.ndarray]) -> None:
     """Points at the end of iterations; where the fixup phase acted, a line down from where it began."""
     t = table["iteration"]
     ax.plot(t, table["unprotected"], color="0.6", linewidth=1.2, label=r"no fixup, $\beta = 0.01$ fixed")
-    for name, c_beta, colour, shift in (("one", 1, "#D55E00", -0.12), ("three", 3, "#0072B2", 0.12)):
+    for name, c_beta, colour, shift in (("one", 1, "#0072B2", -0.12), ("three", 3, "#D55E00", 0.12)):
         begin, end = table[f"{name}_primary"], table[f"{name}_exit"]
         acted = begin > table["bound"]
         ax.plot(t + shift, end, "o", color=colour, markersize=3.5, label=rf"FixPO, $C_\beta = {c_beta}$")
@@ -543,7 +547,8 @@ def figure_share(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 def figure_horizon(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Loss of the walk in units of 2 eps eps_KL against 1 / (1 - gamma), with both bounds."""
-    effective = np.geomspace(1.01, 60, 21)
+    # Even in the logarithm of gamma / (1 - gamma), since all curves are about gamma where it is small.
+    effective = 1 + np.geomspace(0.01, 59, 25)
     alpha, out = 1e-3, []
     for gamma in 1 - 1 / effective:
         mdp, pi, new = coin_walk(alpha, float(gamma), int(10 + 12 * np.sqrt(1 / (1 - gamma))))

@@ -25,6 +25,41 @@ def test_single_actions_that_telescope_beat_any_number_of_them():
     assert float(long_run(*nauman2023.overshooting(1.0)).actions) < 0
 
 
+def balanced(bonus):
+    """A fair coin leads from state 0 through state 1 or through 2 and 3 back to it, and the averages m telescope.
+
+    Upsilon is m; state 0 adds the bonus where the coin takes the long way and subtracts it where it takes the short.
+    """
+    P = np.zeros((4, 2, 4))
+    P[0, 0, 1] = P[0, 1, 2] = P[1, :, 0] = P[2, :, 3] = P[3, :, 0] = 1.0
+    table = np.array([-1.0, 1.0, -4.0, 5.0])[:, None] * np.ones(2)
+    table[0] += (-bonus, bonus)
+    return P, np.full((4, 2), 0.5), table[..., None]
+
+
+def test_many_actions_may_win_however_long_the_trajectory():
+    """The long-run variance of m is 0, and the next order is 2 (N - 1)(36 - 3.44 (N + 1)) below it."""
+    chain = balanced(50.0)
+    limits, parts = long_run(*chain), correlations(*chain, lags=1999)
+    # Roundings of a system of four equations with numbers of size fifty.
+    assert float(limits.states) == pytest.approx(0, abs=1e-11)
+    assert [float(limits.states_lag), float(limits.actions_lag)] == pytest.approx([-3.44, 36], abs=1e-10)
+    for N in (2, 4):
+        for T in (2, 3, 10, 100, 500):
+            assert many_actions_win(parts, T, N)
+        gap = estimate_variance(parts, 500, N) - estimate_variance(parts, 500 * N, 1)
+        # Variances of size five known to some roundings, times the square of 2000.
+        assert (500 * N) ** 2 * float(gap) == pytest.approx(-2 * (N - 1) * (36 - 3.44 * (N + 1)), abs=1e-6)
+    weak = correlations(*balanced(1.0), lags=19)
+    assert not any(many_actions_win(weak, T, 2) for T in (1, 2, 10))
+
+
+def test_ratios_that_the_caption_states():
+    limits = long_run(*nauman2023.steered(0.0, 0.95, 0.3))
+    found = [(N * limits.states + limits.actions) / (limits.states + limits.actions) for N in (2, 4, 8)]
+    assert found == pytest.approx([1.8, 3.4, 6.6], abs=0.05)  # to the digit given
+
+
 def test_chains_are_chains():
     rng = np.random.default_rng([603, 1])
     named = [nauman2023.steered(*rng.uniform([0, -1, -1], 1)) for _ in range(20)]
@@ -53,8 +88,13 @@ def test_best_number_of_actions_is_the_best_of_all():
         N = np.arange(1, 200)
         limit = (states + actions / N) * (1 + N * cost)
         assert nauman2023.best_actions(states, actions, cost) == N[np.argmin(limit)]
-    with pytest.raises(ValueError, match="expected above 0"):
-        nauman2023.best_actions(1.0, -0.5, 0.1)
+    for bad, message in (
+        ((1.0, -0.5, 0.1), "actions is -0.5; "),
+        ((np.nan, 1, 1), "states is nan; "),
+        ((1, 1, 0), "cost"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}"):
+            nauman2023.best_actions(*bad)
 
 
 def test_both_answers_are_put_to_the_condition():

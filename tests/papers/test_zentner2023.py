@@ -22,6 +22,12 @@ def test_the_walk_has_no_value_and_advantages_of_one_size():
     np.testing.assert_allclose(new.sum(axis=1), 1.0, rtol=1e-15)  # one rounding
 
 
+@pytest.mark.parametrize(("alpha", "reach", "message"), [(0.6, 5, "alpha is 0.6"), (0.1, 0, "reach is 0")])
+def test_impossible_walks_are_refused(alpha, reach, message):
+    with pytest.raises(ValueError, match=message):
+        zentner2023.coin_walk(alpha, 0.9, reach)
+
+
 def test_the_walk_loses_what_its_first_flip_says_as_the_discount_vanishes():
     """4 eps alpha^2 (gamma E|S_1| + gamma^2 E|S_2| + ...) to leading order in alpha, with E|S_t| = 1, 1, 3/2."""
     gamma, alpha = 2.0**-10, 2.0**-10

@@ -312,10 +312,10 @@ def fixpo(
             move = RULES[rule](rate)
         log_old = log_softmax(theta)
         old = np.exp(log_old)
-        occupancy = (1 - mdp.gamma) * known.occupancy
         sweeps, clean = 0, True
         for epoch in range(epochs):
-            parts = _minibatches(occupancy, batches, rng)
+            if epoch == 0 or batches > 1:
+                parts = _minibatches(known.occupancy, batches, rng)
             for weights in parts:
                 kl, slope, new = _divergence(theta, log_old, old, reverse)
                 gain = new * (known.advantage - np.sum(new * known.advantage, axis=1, keepdims=True))
@@ -346,7 +346,7 @@ def fixpo(
 
 
 def _minibatches(occupancy: np.ndarray, batches: int, rng: np.random.Generator | None) -> list[np.ndarray]:
-    """Weights (S,) of each minibatch of visited states, their sum 1."""
+    """Weights (S,) of each minibatch of visited states, in proportion to their occupancy and of sum 1."""
     visited = np.flatnonzero(occupancy > 0)
     parts = [visited] if batches == 1 else np.array_split(rng.permutation(visited), min(batches, visited.size))
     out = []

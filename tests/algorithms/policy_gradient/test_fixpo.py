@@ -81,6 +81,25 @@ def test_beta_falls_where_there_is_room_and_rises_where_there_is_none():
     assert 3 * run["kl_primary"][1] > 0.05 and run["beta"][1] == 1.0
 
 
+def test_the_loss_of_beta_has_the_printed_slope():
+    """Plain steps of beta, which see more than the sign of eps_kl - c_beta max KL; theta moves before beta does."""
+    mdp = problem(4)
+    how = {"num_iters": 1, "beta_rule": "gradient", "beta_rate": 0.5, "fixup": "off", "eps_kl": 0.05, "c_beta": 2.0}
+    one, two, three = (fixpo(mdp, epochs=n, **how) for n in (1, 2, 3))
+    # Slopes are those before the step in theta: 0, then what the first and the second step left.
+    for before, after, kl in (
+        (1.0, one, 0.0),
+        (one["beta"][1], two, one["kl"][1]),
+        (two["beta"][1], three, two["kl"][1]),
+    ):
+        assert after["beta"][1] == pytest.approx(before - 0.5 * (0.05 - 2 * kl), abs=1e-15)  # a few roundings
+    start = np.array([[1.0, -1.0]])
+    how = {"weights": np.ones(1), "eps_kl": 0.1, "rate": 1.0, "beta_rule": "gradient", "beta_rate": 0.5, "c_beta": 2.0}
+    once = fixup_phase(start, np.zeros((1, 2)), beta=0.0, max_sweeps=1, **how)
+    assert np.array_equal(once.theta, start)
+    assert once.beta == pytest.approx(-0.5 * (0.1 - 2 * once.kl[0, 0]), abs=1e-15)  # a few roundings
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -115,6 +134,46 @@ def test_ablations_differ_only_where_they_act():
     # Held against the mean, the region is left by the largest.
     mean = fixpo(mdp, eps_kl=0.03, num_iters=10, statistic="mean")
     assert mean.status == "ok" and mean["kl"].max() > 0.03
+
+
+def test_reset_forgets_the_moments_of_theta_only():
+    how = {"eps_kl": 0.03, "num_iters": 6, "rule": "gradient", "rate": 1.0}
+    kept, reset = (fixpo(problem(6), reset=reset, **how) for reset in (False, True))
+    # Plain steps have no moments, and those of beta stay.
+    assert np.array_equal(kept["beta"], reset["beta"]) and np.unique(kept["beta"]).size > 2
+
+
+def test_beta_is_carried_on_from_the_fixup_phase():
+    how = {"eps_kl": 0.01, "num_iters": 1, "beta_rule": "sign", "beta_rate": 1 / 64}
+    off, run = (fixpo(problem(6), fixup=fixup, **how) for fixup in ("off", "iteration"))
+    # Every step of the phase raises it, as C_beta is 3; sixty-fourths are exact.
+    assert run["beta"][1] == off["beta"][1] + run["fixup_steps"][1] / 64 > off["beta"][1]
+
+
+def test_fixup_after_each_pass():
+    how = {"eps_kl": 0.01, "num_iters": 1, "rate": 0.5}
+    first = fixpo(problem(6), epochs=1, **how)["fixup_steps"][1]
+    end, each = (fixpo(problem(6), epochs=2, fixup=fixup, **how) for fixup in ("iteration", "epoch"))
+    # The pass in between is mended too, as if it were the last.
+    assert 0 < first < each["fixup_steps"][1] and not np.array_equal(end["theta"], each["theta"])
+
+
+def test_minibatches_are_drawn_and_mended_apart():
+    how = {"eps_kl": 0.03, "num_iters": 2, "batches": 3}
+    runs = [fixpo(problem(6), rng=np.random.default_rng([91, key]), **how)["theta"] for key in (1, 1, 2)]
+    assert np.array_equal(runs[0], runs[1]) and not np.array_equal(runs[0], runs[2])
+    # Plain steps, with a state a batch: the first sweep takes one step for each state that is outside.
+    how = {"eps_kl": 0.002, "num_iters": 1, "epochs": 1, "batches": 6, "rule": "gradient", "rate": 1.0}
+    off, once = (
+        fixpo(problem(6), rng=np.random.default_rng([91, 3]), **how, **changes)
+        for changes in ({"fixup": "off"}, {"max_sweeps": 1})
+    )
+    outside = kl_divergence(*off["theta"]) > 0.002
+    assert once["fixup_steps"][1] == outside.sum() and 1 < outside.sum() < 6
+    # A state of another batch, of weight 0, may be as far off as it likes.
+    start, how = np.array([[0.1, 0.0], [9.0, 0.0]]), {"eps_kl": 0.1, "beta": 1.0, "rate": 1.0}
+    done = fixup_phase(start, np.zeros((2, 2)), weights=np.array([1.0, 0.0]), **how)
+    assert done.clean and done.steps == 0 and done.kl.max() > 1
 
 
 def test_states_that_are_never_visited_stay():
