@@ -80,6 +80,13 @@ def test_difference_and_decision(T, N):
     np.testing.assert_array_equal(many_actions_win(parts, T, N), decided < 0)
 
 
+def test_a_tie_is_no_win():
+    """One state, in which samples are samples: exactly equal, as all numbers are quarters."""
+    parts = correlations(np.ones((1, 2, 1)), np.full((1, 2), 0.5), np.array([[[0.0], [1.0]]]), lags=3)
+    assert estimate_variance(parts, 2, 2) == estimate_variance(parts, 4, 1) == 1 / 16
+    assert not many_actions_win(parts, 2, 2)
+
+
 def test_both_answers_occur():
     parts = correlations(*chosen(0.4), lags=19)
     assert many_actions_win(parts, 1, 2) and not many_actions_win(parts, 10, 2)

@@ -73,6 +73,15 @@ def test_impossible_actions_and_states_never_occur():
     estimate = many_actions_gradient(P1, pi, table, 2, 3, start=np.ones(1), replicates=2, rng=Ends())
     assert estimate.tolist() == [[9.0], [9.0]]
 
+    class Zeros:
+        """Uniforms at the lower end."""
+
+        def random(self, size):
+            return np.zeros(size)
+
+    estimate = many_actions_gradient(P1, pi[:, ::-1], table, 2, 3, start=np.ones(1), replicates=2, rng=Zeros())
+    assert estimate.tolist() == [[1.0], [1.0]]
+
 
 def test_scores_average_to_zero_and_baselines_cancel():
     rng = np.random.default_rng([602, 3])
