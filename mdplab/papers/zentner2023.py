@@ -375,8 +375,8 @@ def first_step(p: Params, rng: np.random.Generator) -> Evidence:
 def coin_walk(alpha: float, gamma: float, reach: int, eps: float = 1.0) -> tuple[MDP, np.ndarray, np.ndarray]:
     """The walk on -reach .. reach, from 0, that fair coins drive, with the fair policy and that of bias alpha.
 
-    Up earns -eps sign(s), down eps sign(s), so that V = 0 and every |advantage| is eps but at 0, where up earns -eps as
-    well. The biased policy drifts upwards, where going up loses.
+    Up earns -eps sign(s), down eps sign(s), with sign(0) = 1, so that V = 0 and every |advantage| is eps. The biased
+    policy drifts upwards, where going up loses.
 
     Examples
     --------
