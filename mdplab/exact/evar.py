@@ -9,7 +9,14 @@ and h* has local maxima where the policy changes; hence bounds over cells that c
     (0, b_1]        mean* - L / b_1,                                                  as ERM_b <= mean;
     [b_1, b_2]      ERM*_{b_1} - L / b_2,                                             as ERM_b falls in b;
                     max(h*(b_1), h*(b_2)) + R^2 (b_2 - b_1)^2 / (32 b_1);
-    [b_K, oo)       ERM*_{b_K}.
+    [b_K, oo)       ERM*_{b_K};
+    [b_f, oo)       w + max(0, far* - w - L / b_f),                                   see below.
+
+The last is for levels near the mass of the worst return, where h* is flat over all large b. Let w_t(s) be at least the
+best worst case from (t, s), and keep the transitions with `r + gamma w_{t+1}(s') <= w_t(s)`: along them alone the
+return stays below w. So for `b >= b_f` every policy has `E exp(-b (X - w)) >= E [exp(-b_f (X - w)); kept]`, the right
+side has a dynamic programme, the entropic one without the other transitions, and gives `b_f (w - far*)` at least in its
+logarithm. It is w as soon as no policy keeps the return above w with a mass of more than 1 - al.
 
 The second bound of a cell: `K(b) = b ERM_b` has `K'' >= -R^2 / 4` for returns of spread R (minus a variance), so it is
 at most its chord plus `R^2 (b_2 - b_1)^2 / 32`, and (chord - L) / b is monotone. Its error is of second order, so that
@@ -21,16 +28,19 @@ Certificate of kind `"evar"`, with the conventions of kind `"entropic"`:
     from 0: rows stage_ptr[k] to stage_ptr[k + 1] of `hi` (n, S) are the upper stage values of betas[k]; best in
     [0, K), lo (T + 1, S): lower stage values of betas[best] for the solution's policy; infinite horizon: mean_lo,
     mean_hi (S,); over a horizon H: mean_hi (H + 1, S), mean_hi[H] >= 0, mean_hi[t] >= T mean_hi[t + 1], and
-    `mean_hi` below stands for its first row.
+    `mean_hi` below stands for its first row. Optional: far_at in [0, K), floor, and worst, far (N + 1, S) (N the
+    horizon, or any number): f = far_at is the b_f above, floor its w from the start.
 
 Each block satisfies the conditions of kind `"entropic"`. With `ERM_b(start, x) = -(1/b) log sum start exp(-b x)`, the
 policy has at least `ERM_b(start, lo[0]) - L / b` at b = betas[best], and no policy more than the largest bound of a
-cell, by `ERM*_k <= ERM_b(start, hi_k[0])` and `mean* <= start . mean_hi`. The gap is the difference.
+cell, by `ERM*_k <= ERM_b(start, hi_k[0])` and `mean* <= start . mean_hi`. The gap is the difference. See
+`mdplab.certify.risk` for the conditions on worst and far.
 """
 
 import heapq
 import math
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,6 +48,7 @@ import numpy as np
 from mdplab.exact.arguments import checked_tol
 from mdplab.exact.operator import TINY, UNIT
 from mdplab.exact.risk import StagedRisk, Stages, checked_level
+from mdplab.exact.risk_far import Far, Worst
 from mdplab.exact.risk_rows import entropic
 from mdplab.models import MDP, Certificate, Solution, SolverFailure, StockMDP
 
@@ -84,8 +95,9 @@ def evar_dp(
 
     Notes
     -----
-    `ess inf <= EVaR <= CVaR <= mean` at the same level. Where the level is just the mass of the worst outcome, h* is
-    flat over all large b and takes many cells: ask for a larger `tol`, or move the level by a hair.
+    `ess inf <= EVaR <= CVaR <= mean` at the same level, with equality on the left at levels up to the mass of the worst
+    outcome, where the best beta is infinite and that of the policy only large. Where the worst case is met along
+    transitions of which some take back what others spare, the bound there may fall short, and take many cells.
 
     Source
     ------
@@ -119,6 +131,9 @@ def evar_dp(
             f"evar_dp: bounds {gap:.3g} apart after {len(bracket.points)} entropic problems, tol is {tol:.3g}"
         )
     betas = sorted(bracket.points)
+    if bracket.far is not None:
+        # No cell beyond is needed.
+        betas = [b for b in betas if b <= bracket.far[0] or b == best]
     blocks = [bracket.points[b].stages.hi for b in betas]
     data |= {
         "level": level,
@@ -129,12 +144,15 @@ def evar_dp(
         "best": betas.index(best),
         "lo": point.stages.lo,
     }
+    if bracket.far is not None:
+        b, far = bracket.far
+        data |= {"far_at": betas.index(b), "floor": far.worst.floor, "worst": far.worst.table, "far": far.hi}
     residuals = {"rounding": point.stages.rounding, "tail": point.stages.tail}
     extras = {"beta": best, "frontier": np.array([[b, bracket.points[b].lower] for b in betas])}
     certificate = Certificate("evar", gap, residuals, data)
     value = np.array([(upper + point.lower) / 2])
     seconds = time.perf_counter() - started
-    return Solution(value, point.stages.policy, certificate, "evar_dp", len(betas), seconds, extras=extras)
+    return Solution(value, point.stages.policy, certificate, "evar_dp", len(bracket.points), seconds, extras=extras)
 
 
 class _Point:
@@ -157,6 +175,9 @@ class _Bracket:
         self.R, self.L = problem.R, math.log(1 / level)
         self.mean = float(start @ mean) / float(start.sum())
         self.points: dict[float, _Point] = {}
+        self.far: tuple[float, Far] | None = None
+        self._tried: set[float] = set()
+        self.worst: Worst | None = None
         if self.R == 0:
             # The return is sure: L / b is all that is lost.
             first = last = max(8 * self.L / tol, 1.0)
@@ -168,8 +189,15 @@ class _Bracket:
         self._solve(first)
         self.cells = [(-self._upper(0.0, first), 0.0, first)]
         if last > first:
-            self._solve(last)
-            heapq.heappush(self.cells, (-self._upper(first, last), first, last))
+            # Within a fraction of tol of the worst case, if nothing better shows.
+            sure = 4 * self.L / tol
+            ends = [first, last, sure] if sure > last else [first, last]
+            for b in ends[1:]:
+                self._solve(b)
+            for a, b in pairwise(ends):
+                heapq.heappush(self.cells, (-self._upper(a, b), a, b))
+            last = ends[-1]
+            self.worst = Worst.of(problem, start, tol)
         heapq.heappush(self.cells, (-self._upper(last, math.inf), last, math.inf))
 
     def refine(self, max_cells: int) -> float:
@@ -177,6 +205,8 @@ class _Bracket:
         lower = max(point.lower for point in self.points.values())
         while -self.cells[0][0] - lower > 0.9 * self.tol and len(self.points) < max_cells:
             _, left, right = heapq.heappop(self.cells)
+            if self._covered(left, lower):
+                continue
             if left == 0:
                 middle = right / 8
             elif right == math.inf:
@@ -190,6 +220,20 @@ class _Bracket:
             for a, b in ((left, middle), (middle, right)):
                 heapq.heappush(self.cells, (-self._upper(a, b), a, b))
         return max(-self.cells[0][0], lower)
+
+    def _covered(self, left: float, lower: float) -> bool:
+        """Try to bound all risk aversions from `left` on at once, close enough; if so, one cell takes their place."""
+        if self.worst is None or left == 0 or left in self._tried or self.worst.floor - lower > 0.9 * self.tol:
+            return False
+        self._tried.add(left)
+        far = Far.of(self.problem, self.worst, left)
+        upper = far.upper(self.start, left, self.L)
+        if upper - lower > 0.9 * self.tol:
+            return False
+        self.far = left, far
+        self.cells = [cell for cell in self.cells if cell[1] < left] + [(-upper, left, math.inf)]
+        heapq.heapify(self.cells)
+        return True
 
     def _solve(self, b: float) -> None:
         self.points[b] = _Point(self.problem.solve(b, self.tol / 4), self.start, b, self.L)

@@ -35,7 +35,7 @@ from mdplab.exact.risk_rows import RiskRows
 from mdplab.exact.robust import residual_conditioned_policy_iteration
 from mdplab.models import MDP, Certificate, CVaRSet, RobustMDP, Solution, SolverFailure, StockMDP
 
-_MAX_ENTRIES = 200_000_000
+MAX_ENTRIES = 200_000_000
 
 
 def nested_cvar(mdp: MDP, tau: float, *, tol: float = 1e-6) -> Solution:
@@ -211,8 +211,8 @@ class StagedRisk:
         """Stages of one risk aversion, with a tail that costs at most tol / 2."""
         S, gamma, states = self.mdp.S, self.mdp.gamma, np.arange(self.mdp.S)
         T = self.H if self.H is not None else self._cut(beta, tol)
-        if (T + 1) * S > _MAX_ENTRIES:
-            raise SolverFailure(f"{self.name}: {T + 1} stages of {S} states exceed {_MAX_ENTRIES} entries")
+        if (T + 1) * S > MAX_ENTRIES:
+            raise SolverFailure(f"{self.name}: {T + 1} stages of {S} states exceed {MAX_ENTRIES} entries")
         betas = beta * gamma ** np.arange(T + 1.0)
         value, width = np.zeros((T + 1, S)), np.zeros(T + 1)
         policy = np.zeros((T if self.H is not None else T + 1, S), dtype=np.int64)

@@ -260,3 +260,40 @@ def test_the_gap_of_evar_leaves_room_for_the_referee():
         for level in (0.3, 0.7):
             report = mdplab.check(mdp, evar_dp(mdp, level, [0.75, 0.25]))
             assert report, report.reason
+
+
+@pytest.mark.parametrize("horizon", [2, None])
+@pytest.mark.parametrize("off", [0.0, -1e-15, 1e-12, -1e-6, 1e-6, -1e-3])
+def test_evar_at_the_mass_of_the_worst_outcome_is_that_outcome(horizon, off):
+    """There no finite risk aversion is best; h* is flat over six orders of magnitude."""
+    mdp = MDP(coin().P, [[0.0], [1.0], [-1.0]], 1.0 if horizon else 0.5, horizon=horizon)
+    answer = evar_dp(mdp, 0.5 * (1 + off), 0)
+    # A level above by a share of 1e-6 is worth less than that share over the best beta.
+    assert answer.value[0] == pytest.approx(-1.0, abs=2e-6)
+    assert "far" in answer.certificate.data
+    assert answer.certificate.gap <= 1e-6
+    for level in ("float", "exact"):
+        report = mdplab.check(mdp, answer, level=level)
+        assert report, report.reason
+
+
+def test_evar_at_masses_of_worst_outcomes_is_the_best_over_all_markov_policies():
+    H, used, two = 2, 0, list(all_policies(2, 2, 2))
+    for seed in range(12):
+        rng = np.random.default_rng([443, seed])
+        P = rng.choice([0.25, 0.5, 0.75], (2, 2, 1)) * np.array([1.0, -1.0]) + np.array([0.0, 1.0])
+        mdp = MDP(P, rng.choice([-1.0, 0, 1, 2], (2, 2, 2)), 0.5, horizon=H)
+        laws = [law_of(mdp, pi, 0, H) for pi in two]
+        best_worst = max(law.x.min() for law in laws)
+        # Of the policies with the best worst case the one with the least mass there.
+        mass = min(law.p[law.x.argmin()] for law in laws if law.x.min() == best_worst)
+        if mass == 1:
+            continue
+        for level in (mass, 0.9 * mass, 1.1 * mass):
+            answer = evar_dp(mdp, level, 0)
+            best = max(evar(law, level) for law in laws)
+            assert answer.value[0] == pytest.approx(best, abs=3e-6)  # tol, and that of the model's search
+            assert answer.value[0] + answer.certificate.gap >= best_worst - 1e-12
+            assert mdplab.check(mdp, answer)
+            used += "far" in answer.certificate.data
+    assert used >= 10
