@@ -162,6 +162,7 @@ def long_run(P: np.ndarray, pi: np.ndarray, table: np.ndarray) -> LongRun:
     Notes
     -----
     With Z = (I - P_pi + 1 mu^T)^-1 and m centred, sum_{k>=0} P_pi^k m = Z m and sum_{k>=1} k P_pi^(k-1) m = Z^2 m.
+    On periodic chains these are Abel sums: T V(T, N) has the limit that is given, and may alternate as it gets there.
 
     Examples
     --------

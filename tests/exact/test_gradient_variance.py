@@ -119,6 +119,16 @@ def test_long_run_is_the_sum_of_the_lags():
     assert np.all(limits.states >= 0)
 
 
+def test_long_run_of_a_period_of_two():
+    """States alternate between +1 and -1 = m: T V_s(T) is 1 / T for odd T and 0 for even T."""
+    P = np.array([[[0.0, 1.0]], [[1.0, 0.0]]])
+    pi, table = np.ones((2, 1)), np.array([[[1.0]], [[-1.0]]])
+    parts, limits = correlations(P, pi, table, lags=1000), long_run(P, pi, table)
+    assert float(limits.states) == pytest.approx(0, abs=1e-15)  # a few roundings
+    for T in (1, 2, 7, 8, 1001):
+        assert T * state_variance(parts, T) == pytest.approx(T % 2 / T, abs=1e-13)  # a thousand roundings
+
+
 def test_differential_q_solves_its_equation():
     (P,), (pi,), (table,) = chains(1, 4, 3, 1, 5)
     r = table[..., 0]
