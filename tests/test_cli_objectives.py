@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mdplab import cli
+from mdplab.cli.solve import OBJECTIVES
 from mdplab.models import parse_objective
 
 STATES = ["play", "won", "lost", "over"]
@@ -179,6 +179,6 @@ def test_gamma_one_needs_an_end(shell, tmp_path):
 
 def test_help_names_what_is_parsed():
     examples = {"TAU": "0.5", "LEVEL": "0.5", "BETA": "1", "NAME[:PARAMETER]": "tanh"}
-    for one in cli.OBJECTIVES.replace(" or ", ", ").split(", "):
+    for one in OBJECTIVES.replace(" or ", ", ").split(", "):
         kind, _, parameter = one.partition(":")
         assert parse_objective(f"{kind}:{examples[parameter]}" if parameter else kind) is not None

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from mdplab import cli
+from mdplab.cli.solve import ROBUST_SETS
 from mdplab.models.uncertainty import SETS
 
 
@@ -101,4 +101,4 @@ def test_bad_input_is_one_line_and_exit_code_two(shell, model, tmp_path, argumen
 
 
 def test_help_names_every_set():
-    assert set(cli.ROBUST_SETS.replace(" or ", ", ").split(", ")) == {*SETS}
+    assert set(ROBUST_SETS.replace(" or ", ", ").split(", ")) == {*SETS}
