@@ -10,6 +10,7 @@ import numpy as np
 from mdplab.exact.operator import freeze, over_ranges
 from mdplab.exact.robust.model_set import hull_responses, hull_states
 from mdplab.exact.robust.rows import Rows
+from mdplab.kernels.robust.tilt import BURG, CHI2, KL, L2
 from mdplab.models import RobustMDP
 
 # A robust row costs about this many times what a nominal one does: what decides whether threads pay.
@@ -30,19 +31,20 @@ _KERNELS = {
     "weighted_l1": _Kernels("weighted_l1", "weighted_l1", ("weights",)),
     "linf": _Kernels("interval", "linf"),
     "interval": _Kernels("interval", "interval"),
-    "l2": _Kernels("euclidean", "l2"),
-    "kl": _Kernels("divergence", "kl"),
-    "burg": _Kernels("divergence", "burg"),
-    "chi2": _Kernels("divergence", "chi2"),
+    "l2": _Kernels("divergence", "divergence", ("divergence",)),
+    "kl": _Kernels("divergence", "divergence", ("divergence",)),
+    "burg": _Kernels("divergence", "divergence", ("divergence",)),
+    "chi2": _Kernels("divergence", "divergence", ("divergence",)),
     "wasserstein": _Kernels("wasserstein", "wasserstein", ("successors", "cost")),
     "contamination": _Kernels("mixtures", "contamination"),
     "cvar": _Kernels("interval", "cvar"),
     "models": _Kernels("mixtures", "models"),
     "noise": _Kernels("noise", "noise", ("order",)),
     "soft_tv": _Kernels("soft", "soft_tv"),
-    "soft_kl": _Kernels("soft", "soft_kl"),
-    "soft_chi2": _Kernels("soft", "soft_chi2"),
+    "soft_kl": _Kernels("soft", "soft", ("divergence",)),
+    "soft_chi2": _Kernels("soft", "soft", ("divergence",)),
 }
+_DIVERGENCES = {"kl": KL, "burg": BURG, "chi2": CHI2, "l2": L2, "soft_kl": KL, "soft_chi2": CHI2}
 
 
 def _load(kind: str, ending: str) -> Callable[..., None]:
@@ -125,8 +127,8 @@ class Nature:
 
     def _arguments(self) -> tuple[Any, ...]:
         """What the kernels of the set take between the pointers and the range."""
-        more = tuple(self.order if name == "order" else self.parts[name] for name in _KERNELS[self.kind].parts)
-        return (*more, self.size)
+        known = {**self.parts, "order": self.order, "divergence": _DIVERGENCES.get(self.kind)}
+        return (*(known[name] for name in _KERNELS[self.kind].parts), self.size)
 
     def worst(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The least objective of each row `(rows,)` and the row that has it `(nnz,)`; for `(s, a)` sets."""

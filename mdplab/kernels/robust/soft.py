@@ -5,7 +5,7 @@ Source: our specification of the inner problems, A.1.11. Arrays: z, p, out_p (n,
 """
 
 from mdplab.kernels._jit import kernel
-from mdplab.kernels.robust.tilt import CHI2, KL, prepare, tilt
+from mdplab.kernels.robust.tilt import prepare, tilt
 
 
 @kernel
@@ -27,8 +27,12 @@ def soft_tv_row(z, p, temperature, out_p):
 
 
 @kernel
-def _penalised(kind, z, p, temperature, out_p):
-    """min q.z + temperature D(q, p) of one row."""
+def soft_row(z, p, kind, temperature, out_p):
+    """min q.z + temperature D(q, p) of one row.
+
+    KL: -temperature log E_p exp(-z / temperature). Chi-square: q is proportional to p (c - z)_+, with
+    E_p (c - z)_+ = 2 temperature.
+    """
     nominal = p.copy()
     y = z.copy()
     _, spread, _ = prepare(kind, z, nominal, y)
@@ -40,18 +44,6 @@ def _penalised(kind, z, p, temperature, out_p):
 
 
 @kernel
-def soft_kl_row(z, p, temperature, out_p):
-    """min q.z + temperature KL(q||p) = -temperature log E_p exp(-z / temperature)."""
-    return _penalised(KL, z, p, temperature, out_p)
-
-
-@kernel
-def soft_chi2_row(z, p, temperature, out_p):
-    """min q.z + temperature sum (q - p)^2 / p: q is proportional to p (c - z)_+, with E_p (c - z)_+ = 2 temperature."""
-    return _penalised(CHI2, z, p, temperature, out_p)
-
-
-@kernel
 def soft_tv_rows(z, p, indptr, temperature, start, stop, out_value, out_p):
     """`soft_tv_row` of rows start..stop; temperature, out_value (rows,)."""
     for k in range(start, stop):
@@ -60,16 +52,8 @@ def soft_tv_rows(z, p, indptr, temperature, start, stop, out_value, out_p):
 
 
 @kernel
-def soft_kl_rows(z, p, indptr, temperature, start, stop, out_value, out_p):
-    """`soft_kl_row` of rows start..stop; temperature, out_value (rows,)."""
+def soft_rows(z, p, indptr, kind, temperature, start, stop, out_value, out_p):
+    """`soft_row` of rows start..stop; temperature, out_value (rows,)."""
     for k in range(start, stop):
         i, j = indptr[k], indptr[k + 1]
-        out_value[k] = soft_kl_row(z[i:j], p[i:j], temperature[k], out_p[i:j])
-
-
-@kernel
-def soft_chi2_rows(z, p, indptr, temperature, start, stop, out_value, out_p):
-    """`soft_chi2_row` of rows start..stop; temperature, out_value (rows,)."""
-    for k in range(start, stop):
-        i, j = indptr[k], indptr[k + 1]
-        out_value[k] = soft_chi2_row(z[i:j], p[i:j], temperature[k], out_p[i:j])
+        out_value[k] = soft_row(z[i:j], p[i:j], kind, temperature[k], out_p[i:j])

@@ -7,7 +7,17 @@ radius in the dual: anything but 1 is a wrong formula.
 import numpy as np
 from scipy.special import rel_entr
 
+from mdplab.kernels.robust import divergence as balls
+from mdplab.kernels.robust.tilt import BURG, CHI2, KL, L2
+
+KINDS = {"kl": KL, "burg": BURG, "chi2": CHI2, "l2": L2}
+
 RADII = [0.0, 1e-20, 1e-12, 1e-6, 1e-3, 0.05, 0.3, 1.0, 3.0, 30.0]
+
+
+def ball_row(kind):
+    """The kernel of one row, (z, p, radius, out_p)."""
+    return lambda z, p, *rest: balls.divergence_row(z, p, KINDS[kind], *rest)
 
 
 def random_row(t, rng, n=None):

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from kernels.robust import cones, duals
 
-from mdplab.kernels.robust import divergence, l1
+from mdplab.kernels.robust import l1
 
-ROWS = {"kl": divergence.kl_row, "burg": divergence.burg_row, "chi2": divergence.chi2_row}
+ROWS = {kind: duals.ball_row(kind) for kind in duals.KINDS}
 # Fifty terms of a sum and a root to a few roundings; the dual's grids leave as much.
 SHARP = 3e-13
 
@@ -88,9 +88,25 @@ def test_nested_sets():
     assert value(ROWS["kl"], z, p, np.log1p(0.1)) < value(ROWS["chi2"], z, p, 0.1) - 1e-5
 
 
+def test_limits_and_nesting_of_the_euclidean_ball():
+    """A.6.4: the Euclidean ball lies in the L1 ball of sqrt(n) times its radius, and strictly so on three entries."""
+    l2 = ROWS["l2"]
+    for t in range(200):
+        rng = np.random.default_rng([332, t])
+        z, p = duals.random_row(t, rng)
+        slack, radius = SHARP * (1 + np.abs(z).max()), rng.exponential()
+        assert abs(value(l2, z, p, np.sqrt(2.0)) - z.min()) <= slack
+        assert value(l2, z, p, radius) >= value(l1.l1_row, z, p, radius * np.sqrt(z.size)) - slack
+    z, p = np.array([0.0, 1.0, 2.0]), np.full(3, 1 / 3)
+    assert value(l2, z, p, 0.1) > value(l1.l1_row, z, p, 0.1 * np.sqrt(3)) + 1e-3
+    # Inside the simplex the ball is round: the mean less radius times the norm of the centred objective.
+    assert abs(value(l2, z, p, 0.1) - (1 - 0.1 * np.sqrt(2))) <= SHARP
+
+
 def test_one_call_for_ties_and_splits():
     """An entry split in two with one objective changes nothing: ties are not an order."""
-    for kind, row in ROWS.items():
+    for kind in ("kl", "burg", "chi2"):
+        row = ROWS[kind]
         for t in range(60):
             z, p = duals.random_row(t, np.random.default_rng([314, t]))
             radius = duals.RADII[t % 10]

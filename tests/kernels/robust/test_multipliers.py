@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 from kernels.robust import cones, duals
 
-from mdplab.kernels.robust import divergence, euclidean
+from mdplab.kernels.robust import divergence
 
-KINDS = {
-    kind: tuple(getattr(module, f"{kind}_{part}") for part in ("row", "rows", "states", "responses"))
-    for kind, module in (("kl", divergence), ("burg", divergence), ("chi2", divergence), ("l2", euclidean))
-}
+KINDS = duals.KINDS
 # A near-constant row counts as constant at 1e-13 (1 + |z|), and sums of fifty terms round.
 SHARP = 1e-12
 
@@ -19,13 +16,15 @@ SHARP = 1e-12
 def saddle(kind, z, p, indptr, radius):
     num = indptr.size - 1
     value, policy, q = np.full(1, np.nan), np.full(num, np.nan), np.full_like(p, np.nan)
-    KINDS[kind][2](z, p, indptr, np.array([0, num]), np.array([radius]), 0, 1, value, policy, q)
+    state = (np.array([0, num]), KINDS[kind], np.array([radius]), 0, 1)
+    divergence.divergence_states(z, p, indptr, *state, value, policy, q)
     return value[0], policy, q
 
 
 def answer(kind, pi, z, p, indptr, radius):
     value, q = np.full(1, np.nan), np.full_like(p, np.nan)
-    KINDS[kind][3](pi, z, p, indptr, np.array([0, pi.size]), np.array([radius]), 0, 1, value, q)
+    state = (np.array([0, pi.size]), KINDS[kind], np.array([radius]), 0, 1)
+    divergence.divergence_responses(pi, z, p, indptr, *state, value, q)
     return value[0], q
 
 
@@ -102,16 +101,16 @@ def test_states_and_answers_solve_the_cone_program(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_action_is_a_row_and_rows_are_each_row(kind):
-    row, rows, _, _ = KINDS[kind]
     for t, (z, p, radius) in enumerate(duals.random_rows(325, count=60)):
         indptr, q = np.array([0, z.size]), np.empty_like(p)
         value, policy, _ = saddle(kind, z, p, indptr, radius)
-        alone = row(z, p, radius, q)
+        alone = divergence.divergence_row(z, p, KINDS[kind], radius, q)
         assert policy[0] == 1.0
         assert abs(value - alone) <= SHARP * (1 + np.abs(z).max())
         if t % 10 == 0:
             out, three = np.full(3, np.nan), np.full(3 * p.size, np.nan)
-            rows(np.tile(z, 3), np.tile(p, 3), np.arange(4) * p.size, np.full(3, radius), 1, 2, out, three)
+            rows = (np.tile(z, 3), np.tile(p, 3), np.arange(4) * p.size)
+            divergence.divergence_rows(*rows, KINDS[kind], np.full(3, radius), 1, 2, out, three)
             assert out[1] == alone and np.array_equal(three[p.size : 2 * p.size], q)
             assert np.isnan(out[[0, 2]]).all(), "rows outside start..stop are not touched"
 

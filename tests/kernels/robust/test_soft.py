@@ -3,10 +3,19 @@ import pytest
 from kernels.robust import cones, duals
 from scipy.optimize import linprog
 
-from mdplab.kernels.robust import divergence, l1, soft
+from mdplab.kernels.robust import l1, soft
+from mdplab.kernels.robust.tilt import CHI2, KL
 
-ROWS = {"tv": soft.soft_tv_row, "kl": soft.soft_kl_row, "chi2": soft.soft_chi2_row}
-MANY = {"tv": soft.soft_tv_rows, "kl": soft.soft_kl_rows, "chi2": soft.soft_chi2_rows}
+ROWS = {
+    "tv": soft.soft_tv_row,
+    "kl": lambda z, p, *rest: soft.soft_row(z, p, KL, *rest),
+    "chi2": lambda z, p, *rest: soft.soft_row(z, p, CHI2, *rest),
+}
+MANY = {
+    "tv": soft.soft_tv_rows,
+    "kl": lambda z, p, indptr, *rest: soft.soft_rows(z, p, indptr, KL, *rest),
+    "chi2": lambda z, p, indptr, *rest: soft.soft_rows(z, p, indptr, CHI2, *rest),
+}
 TEMPERATURES = [1e-6, 1e-3, 0.03, 0.3, 1.0, 10.0, 1e4]
 # Fifty terms of a sum; a row that varies by less than 1e-13 (1 + |z|) counts as constant.
 SHARP = 3e-13
@@ -18,7 +27,7 @@ def rows(key, count=245):
 
 
 def ball(kind, z, p, radius):
-    row = {"kl": divergence.kl_row, "chi2": divergence.chi2_row, "tv": l1.l1_row}[kind]
+    row = l1.l1_row if kind == "tv" else duals.ball_row(kind)
     return row(z, p, 2 * radius if kind == "tv" else radius, np.empty_like(p))
 
 
