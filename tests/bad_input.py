@@ -28,7 +28,7 @@ def entries(name, size, most=np.inf):
 
 
 def marks(last, first=0):
-    many = [([0, last + 1], 1, last + 1), ([1, 1], 1, 1), ([-1], 0, -1), ([1.5], 0, 1.5), ([np.nan], 0, "nan")]
+    many = [([first, last + 1], 1, last + 1), ([1, 1], 1, 1), ([-1], 0, -1), ([1.5], 0, 1.5), ([np.nan], 0, "nan")]
     if last > 1 << 40:
         many = many[1:]
     named = [({"checkpoints": given}, rf"^checkpoints\[{i}\] is {value}; ") for given, i, value in many]

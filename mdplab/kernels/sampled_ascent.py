@@ -3,6 +3,8 @@
 A model is `start_cdf (S,)`, `after (n, m)` and `cdf (n, m)`, successors and their cumulative weights, `A`, and
 `powers (H,)` = gamma^t, as in `kernels.general_utility`, with `reward (n,)`. With a weight tau of the entropy the
 reward of a pair is `reward - tau log pi`, at the parameters at which the trajectory was drawn.
+
+A run returns the update, from 0 on, that had numbers that are not finite, or -1; nothing is recorded after it.
 """
 
 import math
@@ -10,7 +12,7 @@ import math
 import numpy as np
 
 from mdplab.kernels._jit import kernel
-from mdplab.kernels.general_utility import add_gradient, copy, softmax_rows, trajectory
+from mdplab.kernels.general_utility import add_gradient, copy, first_not_finite, softmax_rows, trajectory
 from mdplab.kernels.sampling import draw
 
 
@@ -74,7 +76,12 @@ def soften(theta, A, reward, tau, out_log, out_pi, out_gain):
 
 @kernel
 def polyak_length(shortfall, g, c, cap):
-    """min{shortfall / (c |g|^2), cap}; 0 where shortfall is not above 0, the square underflows or the ratio is lost."""
+    """min{shortfall / (c |g|^2), cap}; 0 where shortfall is not above 0, the square underflows or the ratio is lost.
+
+    An infinite shortfall gives cap, whatever g.
+    """
+    if shortfall == math.inf:
+        return cap
     square = 0.0
     for i in range(g.shape[0]):
         square += g[i] * g[i]
@@ -87,7 +94,7 @@ def polyak_length(shortfall, g, c, cap):
 @kernel
 def ascend(start_cdf, after, cdf, A, powers, reward, theta0, best, c, cap, tau, barrier, batch, num_iters, checkpoints,
            rng, out_theta, out_value, out_step):  # fmt: skip
-    """One run of Polyak's rule on the logits; with best = inf every step is `cap`. First bad iteration, or -1.
+    """One run of Polyak's rule on the logits; with best = inf every step is `cap`.
 
     The gradient is that of the return with entropy plus barrier * sum log pi. checkpoints (K,) in [0, num_iters];
     out_theta (K, n), out_value and out_step (K,): iterate, estimated return and step taken there.
@@ -106,9 +113,10 @@ def ascend(start_cdf, after, cdf, A, powers, reward, theta0, best, c, cap, tau, 
             copy(theta, out_theta[k])
             out_value[k], out_step[k] = value, step
             k += 1
-        for i in range(n):
-            theta[i] += step * g[i]
-            if not math.isfinite(theta[i]):
+        if t < num_iters:
+            for i in range(n):
+                theta[i] += step * g[i]
+            if first_not_finite(theta) >= 0:
                 return t
     return -1
 
@@ -116,7 +124,7 @@ def ascend(start_cdf, after, cdf, A, powers, reward, theta0, best, c, cap, tau, 
 @kernel
 def twins(start_cdf, after, cdf, A, powers, reward, starts, c, cap, tau, batch, num_iters, checkpoints, rng, out_theta,
           out_value):  # fmt: skip
-    """One run of two models (2, n): the worse by estimated return steps towards the better's. Returns as `ascend`.
+    """One run of two models (2, n): the worse by estimated return steps towards the better's.
 
     out_theta (K, 2, n), out_value (K, 2).
     """
@@ -137,9 +145,10 @@ def twins(start_cdf, after, cdf, A, powers, reward, starts, c, cap, tau, batch, 
             out_value[k, 0], out_value[k, 1] = first, second
             k += 1
         step = polyak_length(abs(second - first), g[worse], c, cap)
-        for i in range(n):
-            theta[worse, i] += step * g[worse, i]
-            if not math.isfinite(theta[worse, i]):
+        if t < num_iters:
+            for i in range(n):
+                theta[worse, i] += step * g[worse, i]
+            if first_not_finite(theta[worse]) >= 0:
                 return t
     return -1
 
@@ -164,14 +173,14 @@ def project_row(row, out):
 
 
 @kernel
-def descend_projected(start_cdf, after, cdf, A, powers, reward, step, mixing, batch, num_iters, checkpoints, rng, p,
-                      out_policy, out_value):  # fmt: skip
-    """One run of projected gradients from probabilities p (n,), played as pi = (1 - mixing) p + mixing / A.
+def ascend_projected(start_cdf, after, cdf, A, powers, reward, p0, step, mixing, batch, num_iters, checkpoints, rng,
+                     out_policy, out_value):  # fmt: skip
+    """One run of projected gradients from probabilities p0 (n,), played as pi = (1 - mixing) p + mixing / A.
 
     out_policy (K, n) holds p, out_value (K,) the estimated return of pi.
     """
-    n = p.shape[0]
-    p, pi, g = p.copy(), p.copy(), p.copy()
+    n = p0.shape[0]
+    p, pi, g = p0.copy(), p0.copy(), p0.copy()
     pairs = np.empty(powers.shape[0], dtype=np.int64)
     k = 0
     for t in range(num_iters + 1):
@@ -182,11 +191,15 @@ def descend_projected(start_cdf, after, cdf, A, powers, reward, step, mixing, ba
             copy(p, out_policy[k])
             out_value[k] = value
             k += 1
-        for i in range(n):
-            # d pi / d p = 1 - mixing.
-            p[i] += step * (1.0 - mixing) * g[i]
-        for row in range(0, n, A):
-            project_row(p[row : row + A], p[row : row + A])
+        if t < num_iters:
+            for i in range(n):
+                # d pi / d p = 1 - mixing.
+                p[i] += step * (1.0 - mixing) * g[i]
+            if first_not_finite(p) >= 0:
+                return t
+            for row in range(0, n, A):
+                project_row(p[row : row + A], p[row : row + A])
+    return -1
 
 
 @kernel
@@ -210,8 +223,8 @@ def critic(after, cdf, A, powers, reward, gain, pi, batch, rng, out_q):
 
 
 @kernel
-def natural(after, cdf, A, powers, reward, shrink, pull, tau, batch, num_iters, checkpoints, rng, theta0,
-            out_log, out_q):  # fmt: skip
+def natural(after, cdf, A, powers, reward, theta0, shrink, pull, tau, batch, num_iters, checkpoints, rng, out_log,
+            out_q):  # fmt: skip
     """One run of log pi <- shrink log pi + pull Q - log Z with a sampled critic of entropy weight tau.
 
     theta0 (n,); out_log, out_q (K, n): log pi and what the critic said of it.
@@ -226,5 +239,9 @@ def natural(after, cdf, A, powers, reward, shrink, pull, tau, batch, num_iters, 
             copy(log_pi, out_log[k])
             copy(q, out_q[k])
             k += 1
-        for i in range(n):
-            theta[i] = shrink * log_pi[i] + pull * q[i]
+        if t < num_iters:
+            for i in range(n):
+                theta[i] = shrink * log_pi[i] + pull * q[i]
+            if first_not_finite(theta) >= 0:
+                return t
+    return -1

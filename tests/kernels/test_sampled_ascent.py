@@ -32,7 +32,11 @@ def test_the_length_of_a_step_is_that_of_the_exact_method():
     g = np.array([3.0, 4.0])
     for shortfall, c, cap in ((50.0, 1.0, np.inf), (50.0, 4.0, np.inf), (50.0, 1.0, 0.1), (-1.0, 1.0, 1.0)):
         assert sampled_ascent.polyak_length(shortfall, g, c, cap) == polyak_step(shortfall, g, c=c, cap=cap)
-    assert sampled_ascent.polyak_length(np.inf, g, 1.0, 0.3) == 0.3
+    # Without a limit on the shortfall it is the cap, whatever the gradient, whose square may overflow or be 0.
+    for factor in (1.0, 0.0, 1e200):
+        assert sampled_ascent.polyak_length(np.inf, factor * g, 1.0, 0.3) == 0.3
+    # The square is 2.5e-299, and the ratio beyond all numbers.
+    assert sampled_ascent.polyak_length(1e100, 1e-150 * g, 1.0, np.inf) == 0.0
     assert sampled_ascent.polyak_length(1.0, 1e-170 * g, 1.0, np.inf) == 0.0
 
 

@@ -27,8 +27,13 @@ from typing import Any
 
 import numpy as np
 
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_checkpoints, check_count, check_number
 from mdplab.kernels.sensitivity import ROOT, SENSITIVITY, UNIFORM, lpo_run, sample_stream
 from mdplab.models import LinearMDP, Trace
+
+# Rounding of sums, against the largest entry of a matrix. The least ridge, against the largest |phi|^2: inverses that
+# are updated lose digits like T |phi|^2 / ridge, and at 1e-12 the log det of 300 features is off by .001.
+_ROUNDED, _LEAST_RIDGE = 1e-9, 1e-10
 
 RULES = {"sensitivity": SENSITIVITY, "root": ROOT, "uniform": UNIFORM}
 
@@ -48,7 +53,8 @@ def sensitivity(phi: np.ndarray, gram: np.ndarray, *, beta: float, radius: float
     Raises
     ------
     ValueError
-        beta or radius not above 0, or shapes that do not fit.
+        beta or radius not above 0, shapes that do not fit, numbers that are not finite, a gram that is not symmetric
+        or has a negative eigenvalue, both to rounding.
 
     Notes
     -----
@@ -64,11 +70,18 @@ def sensitivity(phi: np.ndarray, gram: np.ndarray, *, beta: float, radius: float
     >>> sensitivity(np.array([1.0, 0.0]), np.zeros((2, 2)), beta=1.0, radius=1.0)
     4.0
     """
-    phi, gram = np.asarray(phi, dtype=np.float64), np.asarray(gram, dtype=np.float64)
-    for name, value in (("beta", beta), ("radius", radius)):
-        _above_zero(name, value)
-    if phi.ndim != 1 or gram.shape != (phi.size, phi.size):
-        raise ValueError(f"phi has shape {phi.shape} and gram {gram.shape}; expected (d,) and (d, d)")
+    beta, radius = check_number("beta", beta, above=True), check_number("radius", radius, above=True)
+    if np.ndim(phi) != 1 or not np.size(phi):
+        raise ValueError(f"phi has shape {np.shape(phi)}; expected (d,)")
+    phi = check_array("phi", phi, np.shape(phi))
+    gram = check_array("gram", gram, (phi.size, phi.size))
+    off = np.abs(gram - gram.T) > _ROUNDED * np.abs(gram).max()
+    if off.any():
+        i, j = np.argwhere(off)[0].tolist()
+        raise ValueError(f"gram[{i}, {j}] is {gram[i, j]} and gram[{j}, {i}] {gram[j, i]}; expected a symmetric matrix")
+    least = np.linalg.eigvalsh(gram)[0]
+    if least < -_ROUNDED * np.abs(gram).max():
+        raise ValueError(f"gram has the eigenvalue {least}; expected none below 0")
     return float(phi @ np.linalg.solve(gram + beta / (2 * radius) ** 2 * np.eye(phi.size), phi))
 
 
@@ -93,7 +106,7 @@ def sensitivity_sampling(
     scale : float > 0
         C log T, or what `rule` says.
     ridge : float > 0
-        L at first is ridge I.
+        L at first is ridge I. At least 1e-10 of the largest |phi|^2, below which updates lose their digits.
     rule : {"sensitivity", "root", "uniform"}
         Probability min(1, scale min(1, x)); min(1, scale / sqrt(t)) at the t-th feature; min(1, scale).
     weighted : bool
@@ -122,26 +135,22 @@ def sensitivity_sampling(
     >>> bool(run["kept"][0] < 150)
     True
     """
-    features, uniforms = np.array(features, dtype=np.float64, order="C"), np.array(uniforms, dtype=np.float64)
-    if features.ndim != 2 or 0 in features.shape or uniforms.shape != features.shape[:1]:
-        raise ValueError(f"features has shape {features.shape}, uniforms {uniforms.shape}; expected (T, d) and (T,)")
-    bad = np.argwhere(~np.isfinite(features))
+    if np.ndim(features) != 2 or not np.size(features):
+        raise ValueError(f"features has shape {np.shape(features)}; expected (T, d)")
+    T, d = np.shape(features)
+    features, uniforms = check_array("features", features, (T, d)), check_array("uniforms", uniforms, (T,))
+    bad = np.flatnonzero((uniforms < 0) | (uniforms >= 1))
     if bad.size:
-        raise ValueError(f"features{bad[0].tolist()} is {features[tuple(bad[0])]:g}; expected a finite number")
-    bad = np.flatnonzero(~((uniforms >= 0) & (uniforms < 1)))
-    if bad.size:
-        raise ValueError(f"uniforms[{bad[0]}] is {uniforms[bad[0]]:g}; expected a number in [0, 1)")
+        raise ValueError(f"uniforms[{bad[0]}] is {uniforms[bad[0]]}; expected a number in [0, 1)")
     if rule not in RULES:
         raise ValueError(f"rule is {rule!r}; expected one of {sorted(RULES)}")
-    _check_sampler(scale, ridge, growth)
-    T, d = features.shape
-    marks = np.array([T] if checkpoints is None else checkpoints, dtype=np.int64)
-    if not marks.size or marks[0] < 1 or marks[-1] > T or np.any(np.diff(marks) <= 0):
-        raise ValueError(f"checkpoints are {marks.tolist()[:5]}...; expected increasing numbers in [1, {T}]")
+    scale, growth = check_number("scale", scale, above=True), check_number("growth", growth, 1, above=True)
+    ridge = _check_ridge(ridge, features)
+    marks = check_checkpoints([T] if checkpoints is None else checkpoints, T, 1)
     out = {name: np.zeros(marks.size, dtype=np.int64) for name in ("kept", "switches")}
     out |= {name: np.zeros(marks.size) for name in ("log_det", "potential", "probability")}
     out |= {name: np.zeros((marks.size, d, d)) for name in ("sampled", "full")}
-    how = (RULES[rule], float(scale), float(ridge), bool(weighted), float(np.log(growth)))
+    how = (RULES[rule], scale, ridge, bool(weighted), float(np.log(growth)))
     sample_stream(features, uniforms, *how, marks, *out.values())
     return Trace(marks, out)
 
@@ -180,6 +189,7 @@ def lpo(
     rng
         Source of every draw.
     ridge : float > 0
+        At least 1e-10 of the largest |phi|^2.
     v_max : float > 0, optional
         Largest value, and largest bonus; the horizon by default.
     weighted : bool
@@ -210,40 +220,26 @@ def lpo(
     True
     """
     H, S, A = problem.horizon, problem.S, problem.A
-    v_max = float(H if v_max is None else v_max)
-    for name, value in (("C", C), ("eta", eta), ("v_max", v_max)):
-        _above_zero(name, value)
-    if not (np.isfinite(bonus) and bonus >= 0):
-        raise ValueError(f"bonus is {bonus:g}; expected a finite number of at least 0")
-    for name, value in (("episodes", episodes), ("num_steps", num_steps), ("seeds", seeds)):
-        if value < 1:
-            raise ValueError(f"{name} is {value}; expected at least 1")
-    if growth != 1:
-        _check_sampler(1.0, ridge, growth)
-    _above_zero("ridge", ridge)
+    episodes, num_steps = check_count("episodes", episodes), check_count("num_steps", num_steps)
+    seeds, t = check_count("seeds", seeds), check_checkpoints(checkpoints, episodes - 1)
+    C, eta = check_number("C", C, above=True), check_number("eta", eta, above=True)
+    bonus, v_max = check_number("bonus", bonus), check_number("v_max", H if v_max is None else v_max, above=True)
+    growth, ridge = check_number("growth", growth, 1), _check_ridge(ridge, problem.phi)
     if problem.start is None:
-        raise ValueError("problem has no start; episodes need a first state or its distribution")
-    t = np.arange(episodes) if checkpoints is None else np.array(checkpoints, dtype=np.int64)
-    if not t.size or t[0] < 0 or t[-1] >= episodes or np.any(np.diff(t) <= 0):
-        raise ValueError(f"checkpoints are {t.tolist()[:5]}...; expected increasing episodes in [0, {episodes})")
+        raise ValueError("problem.start is None; expected a first state or its distribution")
     policy, log_det = np.empty((seeds, t.size, H, S, A)), np.empty((seeds, t.size))
     kept, switches = np.empty((2, seeds, t.size), dtype=np.int64)
     draws = (problem.phi, problem.rewards(), np.cumsum(problem.kernels(), axis=3), np.cumsum(problem.start))
     # One episode alone has no logarithm.
     scale = C * float(np.log(max(episodes, 2)))
-    how = (scale, float(bonus), float(eta), int(num_steps), float(ridge), v_max, bool(weighted), float(np.log(growth)))
+    how = (scale, bonus, eta, num_steps, ridge, v_max, bool(weighted), float(np.log(growth)))
     for i in range(seeds):
         lpo_run(*draws, *how, t, rng, policy[i], kept[i], switches[i], log_det[i])
     return Trace(t, {"policy": policy, "kept": kept, "switches": switches, "log_det": log_det})
 
 
-def _above_zero(name: str, value: float) -> None:
-    if not (np.isfinite(value) and value > 0):
-        raise ValueError(f"{name} is {value:g}; expected a finite number above 0")
-
-
-def _check_sampler(scale: float, ridge: float, growth: float) -> None:
-    _above_zero("scale", scale)
-    _above_zero("ridge", ridge)
-    if not (np.isfinite(growth) and growth > 1):
-        raise ValueError(f"growth is {growth:g}; expected a finite number above 1")
+def _check_ridge(ridge: float, features: np.ndarray) -> float:
+    ridge, largest = check_number("ridge", ridge, above=True), float((features**2).sum(axis=-1).max())
+    if ridge < _LEAST_RIDGE * largest:
+        raise ValueError(f"ridge is {ridge}; expected at least {_LEAST_RIDGE} of the largest |phi|^2, {largest:g}")
+    return ridge

@@ -19,12 +19,13 @@ gradient); estimators and their instantiation are ours.
 
 import numpy as np
 
-from mdplab.algorithms.policy_gradient.arguments import check_checkpoints, check_count, check_number
+from mdplab.algorithms.policy_gradient.arguments import check_number
+from mdplab.algorithms.policy_gradient.batches import check_batches, run_seeds
 from mdplab.algorithms.policy_gradient.general_utility import sampling_arguments
 from mdplab.instances.ecrm import EcrmProblem
 from mdplab.kernels import sampled_ascent
 from mdplab.kernels.softmax import softmax
-from mdplab.models import Trace
+from mdplab.models import MDP, Trace
 
 
 def sampled_barrier(
@@ -64,7 +65,8 @@ def sampled_barrier(
     Returns
     -------
     Trace
-        `policy` (seeds, K, S + S E, A E), and `objective` (seeds, K), the mean cost of the batch drawn there.
+        `policy` (seeds, K, S + S E, A E), and `objective` (seeds, K), the mean cost of the batch drawn there; nan after
+        an update with numbers that are not finite, of which the status tells.
 
     Raises
     ------
@@ -80,17 +82,13 @@ def sampled_barrier(
     True
     """
     barrier, step = check_number("barrier", barrier), check_number("step", step, above=True)
-    kept, batch, seeds, _ = _check_runs(num_iters, checkpoints, batch, seeds, horizon)
-    mdp, model, reward = _augmented(problem, mu, horizon)
-    theta, value, unused = _room(seeds, kept.size, mdp.r.size)
-    share = barrier / mdp.r.size
-    for i, stream in enumerate(rng.spawn(seeds)):
-        # A shortfall without limit makes every step the cap.
-        sampled_ascent.ascend(
-            *model, reward, np.zeros(mdp.r.size), np.inf, 1.0, step, 0.0, share, batch, num_iters, kept, stream,
-            theta[i], value[i], unused[i],
-        )  # fmt: skip
-    return Trace(kept, {"policy": softmax(theta.reshape(seeds, kept.size, *mdp.r.shape)), "objective": -value})
+    batch, num_iters, kept = check_batches(batch, num_iters, checkpoints)
+    mdp, model = _augmented(problem, mu, horizon)
+    # A shortfall without limit makes every step the cap.
+    rule = (np.inf, 1.0, step, 0.0, barrier / mdp.r.size)
+    how = (*model, np.zeros(mdp.r.size), *rule, batch, num_iters)
+    run = run_seeds(sampled_ascent.ascend, how, kept, rng, seeds, theta=mdp.r.shape, value=(), step=())
+    return Trace(kept, {"policy": softmax(run["theta"]), "objective": -run["value"]}, run.status)
 
 
 def sampled_projected(
@@ -124,15 +122,11 @@ def sampled_projected(
     step = check_number("step", step, above=True)
     if not 0 < mixing < 1:
         raise ValueError(f"mixing is {mixing}; expected in (0, 1)")
-    kept, batch, seeds, _ = _check_runs(num_iters, checkpoints, batch, seeds, horizon)
-    mdp, model, reward = _augmented(problem, mu, horizon)
-    policy, value, _ = _room(seeds, kept.size, mdp.r.size)
-    for i, stream in enumerate(rng.spawn(seeds)):
-        sampled_ascent.descend_projected(
-            *model, reward, step, float(mixing), batch, num_iters, kept, stream, np.full(mdp.r.size, 1 / mdp.A),
-            policy[i], value[i],
-        )  # fmt: skip
-    return Trace(kept, {"policy": policy.reshape(seeds, kept.size, *mdp.r.shape), "objective": -value})
+    batch, num_iters, kept = check_batches(batch, num_iters, checkpoints)
+    mdp, model = _augmented(problem, mu, horizon)
+    how = (*model, np.full(mdp.r.size, 1 / mdp.A), step, float(mixing), batch, num_iters)
+    run = run_seeds(sampled_ascent.ascend_projected, how, kept, rng, seeds, policy=mdp.r.shape, value=())
+    return Trace(kept, {"policy": run["policy"], "objective": -run["value"]}, run.status)
 
 
 def sampled_natural(
@@ -185,30 +179,16 @@ def sampled_natural(
     """
     tau, step = check_number("tau", tau), check_number("step", step, above=True)
     critic_tau = tau if critic_tau is None else check_number("critic_tau", critic_tau)
-    kept, batch, seeds, _ = _check_runs(num_iters, checkpoints, batch, seeds, horizon)
-    mdp, model, reward = _augmented(problem, None, horizon)
+    batch, num_iters, kept = check_batches(batch, num_iters, checkpoints)
+    mdp, model = _augmented(problem, None, horizon)
     pull = step / (1 - problem.gamma)
     shrink = 1 - pull * tau if shrink is None else check_number("shrink", shrink, -np.inf)
-    log_pi, q = np.empty((2, seeds, kept.size, mdp.r.size))
-    for i, stream in enumerate(rng.spawn(seeds)):
-        sampled_ascent.natural(
-            *model[1:], reward, shrink, pull, critic_tau, batch, num_iters, kept, stream, np.zeros(mdp.r.size),
-            log_pi[i], q[i],
-        )  # fmt: skip
-    shape = (seeds, kept.size, *mdp.r.shape)
-    return Trace(kept, {"policy": np.exp(log_pi).reshape(shape), "q": -q.reshape(shape)})
+    how = (*model[1:], np.zeros(mdp.r.size), shrink, pull, critic_tau, batch, num_iters)
+    run = run_seeds(sampled_ascent.natural, how, kept, rng, seeds, log_policy=mdp.r.shape, q=mdp.r.shape)
+    return Trace(kept, {"policy": np.exp(run["log_policy"]), "q": -run["q"]}, run.status)
 
 
-def _check_runs(num_iters, checkpoints, batch, seeds, horizon) -> tuple[np.ndarray, int, int, int]:
-    kept = check_checkpoints(checkpoints, check_count("num_iters", num_iters))
-    return kept, check_count("batch", batch), check_count("seeds", seeds), check_count("horizon", horizon)
-
-
-def _augmented(problem: EcrmProblem, mu: np.ndarray | None, horizon: int):
-    """The augmented MDP, what kernels sample it with, and its rewards (n,)."""
+def _augmented(problem: EcrmProblem, mu: np.ndarray | None, horizon: int) -> tuple[MDP, tuple]:
+    """The augmented MDP, and it with its rewards (n,) as kernels read them."""
     mdp = problem.augmented(mu)
-    return mdp, sampling_arguments(mdp, horizon), mdp.r.reshape(-1)
-
-
-def _room(seeds: int, kept: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return np.empty((seeds, kept, size)), np.empty((seeds, kept)), np.empty((seeds, kept))
+    return mdp, (*sampling_arguments(mdp, horizon), mdp.r.reshape(-1))

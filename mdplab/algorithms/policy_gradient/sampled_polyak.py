@@ -14,19 +14,11 @@ an option of ours and not the paper's algorithm as read; with known V* use `samp
 Source: Li et al. 2024, arXiv:2404.07525 (abstract and a restatement read).
 """
 
-from typing import Any
-
 import numpy as np
 
-from mdplab.algorithms.policy_gradient.arguments import (
-    check_array,
-    check_checkpoints,
-    check_count,
-    check_indices,
-    check_number,
-    check_sampled,
-)
-from mdplab.algorithms.policy_gradient.general_utility import sampling_arguments
+from mdplab.algorithms.policy_gradient.arguments import check_array, check_indices, check_number
+from mdplab.algorithms.policy_gradient.batches import check_batches, run_seeds
+from mdplab.algorithms.policy_gradient.general_utility import check_logits, sampling_arguments
 from mdplab.kernels import sampled_ascent
 from mdplab.models import MDP, Trace
 
@@ -76,7 +68,7 @@ def sampled_polyak(
     -------
     Trace
         `theta` (seeds, K, S, A), and `value`, `step` (seeds, K): the estimate at theta and the step taken there. Its
-        status says if logits stopped being finite; checkpoints after that repeat the last finite ones.
+        status says if logits stopped being finite; that run's checkpoints after that are nan.
 
     Raises
     ------
@@ -94,17 +86,10 @@ def sampled_polyak(
     c, cap = _check_rule(c, cap)
     if np.isnan(best) or best == -np.inf or (best == np.inf and cap == np.inf):
         raise ValueError(f"best is {best}; expected finite, or inf with a finite cap")
-    kept, batch, seeds, tau, model, reward = _check_runs(mdp, horizon, batch, num_iters, checkpoints, seeds, tau)
-    start = check_array("theta0", np.zeros(mdp.r.shape) if theta0 is None else theta0, mdp.r.shape).ravel()
-    theta = np.full((seeds, kept.size, start.size), np.nan)
-    value, step = np.full((2, seeds, kept.size), np.nan)
-    stops = [
-        sampled_ascent.ascend(*model, reward, start, float(best), c, cap, tau, 0.0, batch, num_iters, kept, stream,
-                              theta[i], value[i], step[i])
-        for i, stream in enumerate(rng.spawn(seeds))
-    ]  # fmt: skip
-    columns = {"theta": theta.reshape(seeds, kept.size, *mdp.r.shape), "value": value, "step": step}
-    return Trace(kept, columns, _status(stops))
+    tau, (batch, num_iters, kept) = check_number("tau", tau), check_batches(batch, num_iters, checkpoints)
+    model, start = sampling_arguments(mdp, horizon), check_logits("theta0", theta0, mdp)
+    how = (*model, mdp.r.reshape(-1), start, float(best), c, cap, tau, 0.0, batch, num_iters)
+    return run_seeds(sampled_ascent.ascend, how, kept, rng, seeds, theta=mdp.r.shape, value=(), step=())
 
 
 def sampled_twins(
@@ -150,17 +135,12 @@ def sampled_twins(
     (1, 1, 2, 1, 2)
     """
     c, cap = _check_rule(c, cap)
-    kept, batch, seeds, tau, model, reward = _check_runs(mdp, horizon, batch, num_iters, checkpoints, seeds, tau)
+    tau, (batch, num_iters, kept) = check_number("tau", tau), check_batches(batch, num_iters, checkpoints)
     if len(starts) != 2:
         raise ValueError(f"starts has {len(starts)} entries; expected 2")
     pair = np.array([check_array(f"starts[{i}]", x, mdp.r.shape).ravel() for i, x in enumerate(starts)])
-    theta, value = np.full((seeds, kept.size, *pair.shape), np.nan), np.full((seeds, kept.size, 2), np.nan)
-    stops = [
-        sampled_ascent.twins(*model, reward, pair, c, cap, tau, batch, num_iters, kept, stream, theta[i], value[i])
-        for i, stream in enumerate(rng.spawn(seeds))
-    ]
-    columns = {"theta": theta.reshape(seeds, kept.size, 2, *mdp.r.shape), "value": value}
-    return Trace(kept, columns, _status(stops))
+    how = (*sampling_arguments(mdp, horizon), mdp.r.reshape(-1), pair, c, cap, tau, batch, num_iters)
+    return run_seeds(sampled_ascent.twins, how, kept, rng, seeds, theta=(2, *mdp.r.shape), value=(2,))
 
 
 def path_estimates(
@@ -192,7 +172,7 @@ def path_estimates(
     check_number("tau", tau)
     model, theta = sampling_arguments(mdp, paths.shape[1]), check_array("log_pi", log_pi, mdp.r.shape).ravel()
     log, pi, gain = np.empty((3, theta.size))
-    sampled_ascent.soften(theta, mdp.A, _reward(mdp), float(tau), log, pi, gain)
+    sampled_ascent.soften(theta, mdp.A, mdp.r.reshape(-1), float(tau), log, pi, gain)
     value, gradient = np.empty(len(paths)), np.zeros((len(paths), theta.size))
     sampled_ascent.estimates(paths, model[-1], mdp.A, pi, gain, bool(direct), value, gradient)
     return value, gradient.reshape(-1, *mdp.r.shape)
@@ -202,21 +182,3 @@ def _check_rule(c: float, cap: float) -> tuple[float, float]:
     if not cap > 0:
         raise ValueError(f"cap is {cap}; expected above 0")
     return check_number("c", c, above=True), float(cap)
-
-
-def _check_runs(mdp, horizon, batch, num_iters, checkpoints, seeds, tau) -> tuple[Any, ...]:
-    """(checkpoints, batch, seeds, tau, model as kernels read it, rewards (n,)), validated."""
-    num_iters = check_count("num_iters", num_iters)
-    kept = check_checkpoints(checkpoints, num_iters)
-    batch, seeds = check_count("batch", batch), check_count("seeds", seeds)
-    tau = check_number("tau", tau)
-    return kept, batch, seeds, tau, sampling_arguments(mdp, check_sampled(mdp, horizon)), _reward(mdp)
-
-
-def _reward(mdp: MDP) -> np.ndarray:
-    return mdp.r.reshape(-1)
-
-
-def _status(stops: list[int]) -> str:
-    bad = [t for t in stops if t >= 0]
-    return f"diverged at t={min(bad)}" if bad else "ok"

@@ -1,9 +1,12 @@
 """Sampled policy gradients for ECRM: against the exact methods where noise vanishes, and keyed streams."""
 
 import numpy as np
+import pytest
+from plain_sampling import estimate, rollouts
 
 from mdplab.algorithms.policy_gradient.ecrm import ecrm_quantities, natural_gradient, projected_gradient
 from mdplab.algorithms.policy_gradient.sampled_ecrm import sampled_barrier, sampled_natural, sampled_projected
+from mdplab.algorithms.robust.projection import project_rows
 from mdplab.instances.ecrm import EcrmProblem, random_ecrm
 from mdplab.kernels.softmax import log_softmax
 
@@ -64,3 +67,70 @@ def test_streams_are_keyed():
     runs = [sampled_natural(problem, seeds=n, rng=np.random.default_rng([632, 5]), **how)["policy"] for n in (1, 3)]
     assert np.array_equal(runs[0][0], runs[1][0])
     assert not np.array_equal(runs[1][0], runs[1][1])
+
+
+REPLAY = {"horizon": 4, "batch": 2, "num_iters": 8, "checkpoints": np.arange(9)}
+
+
+def by_hand(problem, mu):
+    """The larger model with its costs written out pair by pair: at the first step c itself, no excess over a level."""
+    S, A, levels, E = problem.S, problem.A, problem.levels, problem.E
+    model = problem.augmented(mu)
+    costs = np.empty(model.r.shape)
+    for state in range(model.S):
+        for a in range(A):
+            for f in range(E):
+                c = problem.cost[state if state < S else (state - S) // E, a]
+                if state >= S:
+                    excess = max(c - levels[(state - S) % E], 0.0)
+                    c = problem.weight / problem.tail * excess + (1 - problem.weight) * c
+                costs[state, a * E + f] = c + problem.gamma * problem.weight * levels[f]
+    return model.replace(r=-costs)
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_barrier_runs_are_what_plain_python_makes_of_the_same_draws(everywhere):
+    problem, mu, _ = random(6)
+    mu = mu if everywhere else None
+    found = sampled_barrier(problem, barrier=0.5, step=0.3, mu=mu, rng=np.random.default_rng([632, 7]), **REPLAY)
+    model, stream = by_hand(problem, mu), np.random.default_rng([632, 7]).spawn(1)[0]
+    theta = np.zeros(model.r.shape)
+    for k in range(9):
+        value, g = estimate(model, log_softmax(theta), model.r, 4, 2, stream)
+        pi = np.exp(log_softmax(theta))
+        # Sums of some ten terms a step, and eight steps.
+        np.testing.assert_allclose(found["policy"][0, k], pi, rtol=1e-11)
+        assert found["objective"][0, k] == pytest.approx(-value, rel=1e-11)  # as above
+        # The slope of (barrier / (N M)) sum log p in the logits.
+        theta = theta + 0.3 * (g + 0.5 / theta.size * (1 - theta.shape[1] * pi))
+
+
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_projected_runs_are_what_plain_python_makes_of_the_same_draws(everywhere):
+    problem, mu, _ = random(8)
+    mu = mu if everywhere else None
+    found = sampled_projected(problem, step=0.3, mixing=0.3, mu=mu, rng=np.random.default_rng([632, 8]), **REPLAY)
+    model, stream = by_hand(problem, mu), np.random.default_rng([632, 8]).spawn(1)[0]
+    p = np.full(model.r.shape, 1 / model.A)
+    for k in range(9):
+        value, g = estimate(model, np.log(0.7 * p + 0.3 / model.A), model.r, 4, 2, stream, direct=True)
+        # Sums of some ten terms a step, and eight steps; entries that are projected to 0.
+        np.testing.assert_allclose(found["policy"][0, k], p, rtol=1e-11, atol=1e-13)
+        assert found["objective"][0, k] == pytest.approx(-value, rel=1e-11)  # as above
+        p = project_rows(p + 0.3 * 0.7 * g)
+    # Rounding of sums to 1.
+    assert p.min() < 1e-15
+
+
+def test_natural_runs_are_what_plain_python_makes_of_the_same_draws():
+    problem, _, _ = random(9)
+    tau, step = 0.3, 0.4
+    found = sampled_natural(problem, tau=tau, step=step, rng=np.random.default_rng([632, 10]), **REPLAY)
+    model, stream = by_hand(problem, None), np.random.default_rng([632, 10]).spawn(1)[0]
+    log_p, pull = log_softmax(np.zeros(model.r.shape)), step / (1 - problem.gamma)
+    for k in range(9):
+        q = rollouts(model, log_p, model.r, model.r - tau * log_p, 4, 2, stream)
+        # Sums of some ten terms a step, and eight steps.
+        np.testing.assert_allclose(found["policy"][0, k], np.exp(log_p), rtol=1e-11)
+        np.testing.assert_allclose(found["q"][0, k], -q, rtol=1e-11, atol=1e-12)  # as above
+        log_p = log_softmax((1 - pull * tau) * log_p + pull * q)

@@ -1,11 +1,13 @@
 """Sampled Polyak steps: where sampling has no say they are the exact ones; keyed streams, entropy, twins."""
 
 import numpy as np
+import pytest
+from plain_sampling import estimate
 
 from mdplab.algorithms.policy_gradient.polyak import polyak_gradient
 from mdplab.algorithms.policy_gradient.sampled_polyak import sampled_polyak, sampled_twins
 from mdplab.exact.policy_gradient import softmax_gradient
-from mdplab.kernels.softmax import softmax
+from mdplab.kernels.softmax import log_softmax, softmax
 from mdplab.models import MDP
 
 CHAIN = MDP([[[0.0, 1.0], [1.0, 0.0]], [[0.5, 0.5], [0.0, 1.0]]], [[0.0, 0.5], [1.0, 0.0]], 0.5, mu=[1.0, 0.0])
@@ -84,3 +86,43 @@ def test_the_worse_twin_moves():
         worse = int(np.argmin(value[t]))
         assert np.array_equal(theta[t + 1, 1 - worse], theta[t, 1 - worse])
         assert not np.array_equal(theta[t + 1, worse], theta[t, worse])
+
+
+@pytest.mark.parametrize(
+    ("best", "c", "cap", "tau"), [(2.0, 1.5, np.inf, 0.0), (1.0, 1.0, 0.4, 0.3), (np.inf, 1, 0.2, 0)]
+)
+def test_a_run_is_what_plain_python_makes_of_the_same_draws(best, c, cap, tau):
+    how = {"batch": 3, "num_iters": 12, "checkpoints": np.arange(13), "horizon": 4}
+    found = sampled_polyak(CHAIN, best=best, c=c, cap=cap, tau=tau, rng=np.random.default_rng([631, 8]), **how)
+    stream, theta = np.random.default_rng([631, 8]).spawn(1)[0], np.zeros((2, 2))
+    for k in range(13):
+        log_pi = log_softmax(theta)
+        value, g = estimate(CHAIN, log_pi, CHAIN.r - tau * log_pi, 4, 3, stream)
+        step = min(max(best - value, 0) / (c * (g**2).sum()), cap) if g.any() else 0.0
+        # Sums of a dozen terms a step, and a dozen steps whose lengths they enter.
+        np.testing.assert_allclose(found["theta"][0, k], theta, rtol=1e-9, atol=1e-11)
+        assert found["value"][0, k] == pytest.approx(value, rel=1e-9)  # as above
+        assert found["step"][0, k] == pytest.approx(step, rel=1e-9)  # as above
+        theta = theta + step * g
+    assert np.abs(theta).max() > 0.1
+
+
+def test_twins_are_what_plain_python_makes_of_the_same_draws():
+    starts, tau = (np.zeros((2, 2)), np.array([[0.2, -0.3], [0.0, 0.6]])), 0.2
+    how = {"batch": 3, "num_iters": 12, "checkpoints": np.arange(13), "horizon": 4, "c": 2.0, "cap": 0.7, "tau": tau}
+    found = sampled_twins(CHAIN, starts, rng=np.random.default_rng([631, 9]), **how)
+    stream, theta, moved = np.random.default_rng([631, 9]).spawn(1)[0], np.array(starts), set()
+    for k in range(13):
+        # Sums of a dozen terms a step, and a dozen steps whose lengths they enter.
+        np.testing.assert_allclose(found["theta"][0, k], theta, rtol=1e-9, atol=1e-11)
+        both = []
+        for x in theta:
+            log_pi = log_softmax(x)
+            both.append(estimate(CHAIN, log_pi, CHAIN.r - tau * log_pi, 4, 3, stream))
+        values = [value for value, _ in both]
+        np.testing.assert_allclose(found["value"][0, k], values, rtol=1e-9)  # as above
+        worse = int(np.argmin(values))
+        g = both[worse][1]
+        theta[worse] += min(abs(values[1] - values[0]) / (2 * (g**2).sum()), 0.7) * g
+        moved.add(worse)
+    assert moved == {0, 1}
