@@ -21,15 +21,23 @@ def segment(theta, previous, q, out_point, out_u):
 
 
 @kernel
-def average(d, g, v, eta, carry, out_d):
-    """(1 - eta) d + carry v + eta g into out_d (n,), which may be d; its squared norm comes back."""
-    square = 0.0
-    for i in range(d.shape[0]):
-        out_d[i] = (1.0 - eta) * d[i] + eta * g[i]
-        if carry != 0.0:
-            out_d[i] += carry * v[i]
-        square += out_d[i] * out_d[i]
-    return square
+def average(d, g, v, eta, carry):
+    """d (n,) becomes (1 - eta) d + carry v + eta g, v finite even where carry is 0; its squared norm comes back."""
+    n = d.shape[0]
+    # One array less, and no branch on carry: an array that is not used on every path is counted by Numba, atomically.
+    for i in range(n):
+        d[i] = (1.0 - eta) * d[i] + eta * g[i] + carry * v[i]
+    # Four sums side by side, as each addition waits for the one before.
+    whole = n - n % 4
+    s0, s1, s2, s3 = 0.0, 0.0, 0.0, 0.0
+    for i in range(0, whole, 4):
+        s0 += d[i] * d[i]
+        s1 += d[i + 1] * d[i + 1]
+        s2 += d[i + 2] * d[i + 2]
+        s3 += d[i + 3] * d[i + 3]
+    for i in range(whole, n):
+        s0 += d[i] * d[i]
+    return (s0 + s1) + (s2 + s3)
 
 
 @kernel

@@ -3,7 +3,7 @@ import pytest
 
 from mdplab.algorithms.policy_gradient import NoisyGradient, SingleTrajectory, hessian_vector
 from mdplab.exact.policy_gradient import location_gradient, location_hvp
-from mdplab.instances.policy_gradient import fnd_logit, qchain
+from mdplab.instances.policy_gradient import LocationChain, fnd_logit, qchain
 from mdplab.kernels import location
 
 
@@ -70,9 +70,8 @@ def test_one_trajectory_gives_what_the_formulas_give():
         theta, u, v, rng = np.array([1.4, -2.0]), np.array([0.7, -1.2]), np.zeros(2), np.random.default_rng([61, 6])
         location.trajectory(theta, kind == location.LOGISTIC, scale, *model, rng, states, path)
         location.hessian_vector(states, path, u, v)
-        scores, bends, weights = path
+        scores, bends, discounted = path
         one = np.eye(2)[states]
-        discounted = -np.diff(weights, append=0)
         found = hessian_vector(one * scores[:, None], one * (bends * u[states])[:, None], discounted, 1.0, u)
         # Sums of six products of numbers below 100.
         np.testing.assert_allclose(v, found, rtol=0, atol=1e-11)
@@ -84,3 +83,18 @@ def test_one_trajectory_gives_what_the_formulas_give():
             np.testing.assert_allclose(bends, (up - down) / (2 * shift), rtol=0, atol=1e-8)
         else:
             assert (bends == -1 / scale**2).all()
+
+
+def test_moves_follow_the_chain():
+    still, n = np.array([[0.5, 0.0, 0.5], [0.2, 0.8, 0.0], [0.1, 0.6, 0.3]]), 200_000
+    one = np.ones(3)
+    chain = LocationChain(policy="gaussian", still=still, rho=one / 3, gamma=0.9, amplitude=one, centre=one, theta0=one)
+    kind, scale, _, *model, horizon = SingleTrajectory(chain, n).arguments()
+    states, path = np.zeros(horizon, dtype=np.int64), np.zeros((3, horizon))
+    location.trajectory(one, kind == location.LOGISTIC, scale, *model, np.random.default_rng([61, 7]), states, path)
+    counts = np.bincount(3 * states[:-1] + states[1:], minlength=9).reshape(3, 3)
+    total = counts.sum(axis=1, keepdims=True)
+    # Nine shares of more than 10 000 moves each beyond 5 standard errors: probability 5e-6.
+    assert (np.abs(counts / total - still) <= 5 * np.sqrt(still * (1 - still) / total)).all()
+    # The last possible state takes what rounding leaves, impossible ones before it keep no share.
+    assert (model[1][0, 0] == [0.5, 0.5, 1.0]).all() and (model[1][0, 1] == [0.2, 1.0, 1.0]).all()

@@ -32,9 +32,9 @@ def test_trajectories_follow_the_model_and_the_policy():
     A, rho_cdf, after, after_cdf, reward, gamma = oracle.arguments()
     rng = np.random.default_rng([63, 3])
     seen, pi, joint = np.zeros(3, dtype=bool), np.zeros(6), np.zeros((3, A * after.shape[1]))
-    pairs, weights = np.zeros((n, H), dtype=np.int64), np.zeros((n, H))
+    pairs, rewards = np.zeros((n, H), dtype=np.int64), np.zeros((n, H))
     for i in range(n):
-        args = (rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs[i], weights[i])
+        args = (rho_cdf, after, after_cdf, reward, gamma, rng, seen, pi, joint, pairs[i], rewards[i])
         trajectories.trajectory(THETA.ravel(), *args)
     policy = np.exp(THETA) / np.exp(THETA).sum(axis=1, keepdims=True)
     law = MODEL.mu
@@ -44,27 +44,25 @@ def test_trajectories_follow_the_model_and_the_policy():
         # Twenty-four shares of 50 000 draws beyond 5 standard errors: probability 1e-5.
         assert (np.abs(share - expected) < 5 * np.sqrt(expected * (1 - expected) / n)).all()
         law = expected @ P.reshape(6, 3)
-    # Weights are sums of gamma^h r_h from t on: their first differences are single discounted rewards below gamma^t.
-    steps = -np.diff(weights, axis=1, append=0) / 0.8 ** np.arange(H)
-    # Three subtractions of numbers below 4.
-    assert steps.min() > -1e-14 and steps.max() < 1 + 1e-14
+    # Each row holds gamma^t times a reward of the model; a product and a quotient round.
+    steps = rewards / 0.8 ** np.arange(H)
+    assert np.abs(steps[..., None] - MODEL.r_next.ravel()).min(axis=-1).max() < 1e-15
 
 
 def test_one_trajectory_gives_what_the_formulas_give():
     A, *model, gamma = SoftmaxTrajectory(MODEL, 1).arguments()
-    seen, pi, pairs, weights = np.zeros(3, dtype=bool), np.zeros(6), np.zeros(7, dtype=np.int64), np.zeros(7)
+    seen, pi, pairs, rewards = np.zeros(3, dtype=bool), np.zeros(6), np.zeros(7, dtype=np.int64), np.zeros(7)
     rng, g, v, joint = np.random.default_rng([63, 5]), np.zeros(6), np.zeros(6), np.zeros((3, 6))
     for _ in range(5):
-        trajectories.trajectory(THETA.ravel(), *model, gamma, rng, seen, pi, joint, pairs, weights)
-        trajectories.gpomdp(A, seen, pi, pairs, weights, g)
-        trajectories.hessian_vector(A, seen, pi, pairs, weights, U.ravel(), v)
+        trajectories.trajectory(THETA.ravel(), *model, gamma, rng, seen, pi, joint, pairs, rewards)
+        trajectories.gpomdp(A, seen, pi, pairs, rewards, g)
+        trajectories.hessian_vector(A, seen, pi, pairs, rewards, U.ravel(), v)
         states, actions = np.divmod(pairs, A)
         scores = softmax_score(THETA, states, actions).reshape(7, 6)
         bends = softmax_bend(THETA, states, U).reshape(7, 6)
-        discounted = -np.diff(weights, append=0)
         # Sums of seven products of numbers below 10.
-        np.testing.assert_allclose(g, gpomdp(scores, discounted, 1.0), rtol=0, atol=1e-13)
-        found = hessian_vector(scores, bends, discounted, 1.0, U.ravel())
+        np.testing.assert_allclose(g, gpomdp(scores, rewards, 1.0), rtol=0, atol=1e-13)
+        found = hessian_vector(scores, bends, rewards, 1.0, U.ravel())
         np.testing.assert_allclose(v, found, rtol=0, atol=1e-12)  # as above, times numbers below 10
 
 

@@ -215,7 +215,8 @@ class SingleTrajectory:
     def _draw(self, theta, u, sizes, rng) -> list[np.ndarray]:
         theta, u = (check_array(name, x, (self.chain.S,)) for name, x in (("theta", theta), ("u", u)))
         out = [np.empty((check_count("num", num, 0), self.chain.S)) for num in sizes]
-        location.draw_estimates(*self.arguments()[:-1], theta, u, self.horizon, rng, *out)
+        kind, scale, _, *model, horizon = self.arguments()
+        location.draw_estimates(kind, scale, *model, theta, u, horizon, rng, *out)
         return out
 
 
@@ -281,7 +282,10 @@ class SoftmaxTrajectory:
 
 
 def _arguments(chain: LocationChain, kind: int, noise: float, curvature: np.ndarray, horizon: int) -> tuple[Any, ...]:
-    moves_cdf = np.cumsum(np.stack([chain.still, chain.moved]), axis=2)
+    moves = np.stack([chain.still, chain.moved])
+    # What rounding leaves of 1 goes to the last possible state.
+    possible = np.cumsum(moves > 0, axis=2)
+    moves_cdf = np.where(possible == possible[..., -1:], 1.0, np.minimum(np.cumsum(moves, axis=2), 1.0))
     arrays = [np.cumsum(chain.rho), moves_cdf, np.stack([chain.amplitude, chain.centre, chain.switch, curvature])]
     # One specialisation of the kernels: read-only like a model's arrays.
     for array in arrays:
