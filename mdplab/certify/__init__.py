@@ -99,7 +99,8 @@ static-ocvar
     A StockMDP with objective OCVaR. As `stock`, plus `tau`, and `c0`, `weights` `(m,)`: with probability `weights[i]`
     start with stock `c0[i]`. Policy as in `stock`, or with a leading axis m, one table for each. Upper bound: `min_k
     -c_k + start . hi_k / tau`, for all policies, randomised ones too. Lower bound: the referee's own enclosure of the
-    mixture's law; `lo` need not be there. Value `(1,)`; gap: upper - lower.
+    mixture's law; `lo` need not be there; on a grid `edges` and `merge_from` may say that stocks are known by cells
+    (`mdplab.certify.stock`). Value `(1,)`; gap: upper - lower.
 policy-statistic
     An MDP or StockMDP with a start. `statistic`: `"mean"`, `"variance"`, `"cvar"`, `"ocvar"`, `"quantile"`,
     `"entropic"`, `"mean-variance"`; `parameter` (tau, tau, level, beta, weight); `lo`, `hi` numbers, value `(1,)`.

@@ -8,6 +8,11 @@ near
 contract
     The same, for a policy that does not look at the money: a mean-preserving contraction in law. What follows, adding
     an independent return and mixing, preserves the convex order, so `E u(law) >= E u(true law)` for concave u.
+cells
+    If the player has them, whatever the mode: cells instead of bins, from some step on. The policy is one that knows
+    of its money no more than the cell it lies in, and acts as at the mean of the cell. State and cell are then all it
+    has of the past, the mean is the conditional expectation of the money given them, and what follows does not depend
+    on the money otherwise: a contraction again, and `shift` grows by rounding alone.
 spread
     The atoms of a bin are moved to its two ends, keeping each atom's mean: the other way round.
 
@@ -86,13 +91,16 @@ class Moves:
 class Player:
     """A policy: the row of `moves(t)` that an atom plays, and the memory that it has afterwards.
 
-    `row(t, state, memory, money) -> (n,)`, `remember(t, memory, reward, money) -> (n,)` for the moves made.
+    `row(t, state, memory, money) -> (n,)`, `remember(t, memory, reward, money) -> (n,)` for the moves made;
+    `cells(t, money) -> (n,)`, used before decisions `t >= cells_from`.
     """
 
     moves: Callable[[int], Moves]
     row: Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     remember: Callable[[int, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
     first_memory: int = 0
+    cells: Callable[[int, np.ndarray], np.ndarray] | None = None
+    cells_from: int = 0
 
 
 def propagate(
@@ -133,7 +141,12 @@ def propagate(
         if not kept.all():
             lost += len(mass) * 2 * _LEAST_MASS
             state, memory, money, mass = state[kept], memory[kept], money[kept], mass[kept]
-        state, memory, money, mass, moved, joined, width = _joined(state, memory, money, mass, mode, cap, width, slip)
+        if player.cells is not None and t + 1 >= player.cells_from:
+            cell = player.cells(t + 1, money)
+            state, memory, money, mass, moved, joined = _in_cells(state, memory, cell, money, mass, slip)
+        else:
+            found = _joined(state, memory, money, mass, mode, cap, width, slip)
+            state, memory, money, mass, moved, joined, width = found
         shift, slip, power = shift + moved, slip + joined * UNIT, power * gamma
     else:
         raise Refused(f"the policy has not terminated after {limit} steps")
@@ -199,6 +212,23 @@ def _joined(
         at = ((held % count) + base) * width + np.minimum(offset, width)
         moved = width * ((mode == "near") + 2 * slip + 4 * (most + 4) * UNIT)
     return *pairs[:, held // count], at, total[held], moved, most, width
+
+
+def _in_cells(
+    state: np.ndarray, memory: np.ndarray, cell: np.ndarray, money: np.ndarray, mass: np.ndarray, slip: float
+) -> tuple:
+    """Atoms of one state, memory and cell at their means, how far rounding moved those, and the most of a cell."""
+    order = np.lexsort((cell, memory, state))
+    state, memory, cell, money, mass = state[order], memory[order], cell[order], money[order], mass[order]
+    new = (np.diff(state) != 0) | (np.diff(memory) != 0) | (np.diff(cell) != 0)
+    first = np.flatnonzero(np.append(True, new))
+    counts = np.diff(np.append(first, len(money)))
+    low, high = np.minimum.reduceat(money, first), np.maximum.reduceat(money, first)
+    total = np.add.reduceat(mass, first)
+    offset = np.add.reduceat(mass * (money - np.repeat(low, counts)), first) / total
+    most = int(counts.max())
+    moved = float((high - low).max()) * (2 * slip + 4 * (most + 4) * UNIT)
+    return state[first], memory[first], np.minimum(low + offset, high), total, moved, most
 
 
 def _equal_joined(

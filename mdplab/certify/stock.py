@@ -12,7 +12,9 @@ static-cvar
     1` in c; so it is at most its value at a stock of stage 0 within d of that, plus `max(1, 1 / tau - 1) d`.
 static-ocvar
     `OCVaR_tau(G) = min_c -c + E max(c + G, 0) / tau`. So for any c no policy, randomised ones included, has more than
-    `-c + start . hi(c) / tau`. The lower bound is the referee's own enclosure of the OCVaR of the mixture's law.
+    `-c + start . hi(c) / tau`. The lower bound is the referee's own enclosure of the OCVaR of the mixture's law; on a
+    grid, with `edges` `(n,)` and `merge_from` `(m,)`, that of policies which from decision `merge_from[i]` on know
+    their stock only as the mean over all histories with that state and that cell between edges, a contraction.
 """
 
 from fractions import Fraction
@@ -20,12 +22,12 @@ from fractions import Fraction
 import numpy as np
 
 from mdplab.certify.case import Case, spread
+from mdplab.certify.mixtures import mixture_ocvar
 from mdplab.certify.ragged import OutcomeRows, upward
 from mdplab.certify.rational import fraction, number, numbers
 from mdplab.certify.report import Refused
 from mdplab.certify.return_laws import case_value
 from mdplab.certify.rows import UNIT
-from mdplab.certify.statistics import mixture_ocvar
 from mdplab.certify.stock_grid import grid_bounds
 from mdplab.certify.stock_stages import SAME_STOCK, is_staged, staged_bounds
 from mdplab.models import CVaR, OCVaR, StockMDP

@@ -21,7 +21,7 @@ from mdplab.exact.stock.grid_solver import (
 )
 from mdplab.exact.stock.operator import Rows, StockOperator
 from mdplab.exact.stock.placing import graded, occupancy
-from mdplab.exact.stock.rollout import Realised, realised_law
+from mdplab.exact.stock.rollout import Contracted, Realised, cell_edges, contracted_law, realised_law
 from mdplab.models import Certificate, CVaR, FiniteLaw, OCVaR, Solution, StockMDP, cvar, functional, ocvar
 
 # Of the visits for which a grid is placed, the share of those that start from every stock that may still be best.
@@ -137,9 +137,11 @@ def static_ocvar(
     Returns
     -------
     Solution
-        Value `(1,)`, the OCVaR of the policy; policy `(S, K)`: with probability `weights[i]` start with
-        stock `c0[i]`. Certificate of kind `"static-ocvar"`. `extras`: `"grid"`, `"c0"`,
-        `"weights"` `(m,)`, `"law"` of the mixture's return, `"objective"` `(2, K)`, `"diagnostics"`.
+        Value `(1,)`, an OCVaR that the policy has at least up to the gap; policy `(S, K)`: with probability
+        `weights[i]` start with stock `c0[i]`, carry it exactly, from decision `merge_from[i]` on as the mean over all
+        histories with that state and that cell of stocks. Certificate of kind `"static-ocvar"`. `extras`: `"grid"`,
+        `"c0"`, `"weights"`, `"merge_from"` `(m,)`, `"edges"` `(n,)` of cells, `"law"`, a contraction of that of the
+        mixture's return, `"objective"` `(2, K)`, `"diagnostics"`.
 
     Raises
     ------
@@ -152,8 +154,8 @@ def static_ocvar(
     -----
     The objective `-c0 + sup E max(c0 + G, 0) / tau` bounds from above and must never be reported as achieved: between
     it and the best deterministic choice there may be a constant (differs from the paper, theorem 19). The value here
-    is that of the law of the policy itself. Replies to stocks on both sides of the minimum are rolled out; their best
-    mixture closes what either leaves.
+    is that of the law of the policy itself, followed by cells: see `mdplab.exact.stock.rollout`. Replies to stocks on
+    both sides of the minimum are rolled out; their best mixture closes what either leaves.
 
     Source
     ------
@@ -188,12 +190,12 @@ def static_ocvar(
     grid = op.grid
     gap = upward(gap + 1e-9 * (1 + float(np.abs(rows.rewards).max(initial=0.0))) / tau)
     search.require(name, gap, grid)
-    data = grid_data(op, found) | {"tau": tau, "c0": mixture.c0, "weights": mixture.weights}
-    extras = {"grid": grid, "c0": mixture.c0, "weights": mixture.weights, "law": mixture.law}
+    data = grid_data(op, found) | {"tau": tau} | mixture.data
+    extras = {"grid": grid, "law": mixture.law} | mixture.data
     extras |= {"objective": np.stack([lower, upper]), "diagnostics": mixture.diagnostics}
     seconds = time.perf_counter() - start_time
     value = np.array([mixture.value])
-    certificate = Certificate("static-ocvar", gap, {"law_error": mixture.error}, data)
+    certificate = Certificate("static-ocvar", gap, {"tail": mixture.error}, data)
     return Solution(value, found.pi, certificate, name, search.sweeps, seconds, extras=extras)
 
 
@@ -218,8 +220,8 @@ class _Search:
         self.num_states = problem.S
 
     def rollout_tol(self, gap: float) -> float:
-        """How far a realised law may be from the true one, beside a bracket of that width."""
-        return 0.05 * self.tau * max(gap if self.tol is None else min(gap, self.tol), 1e-7)
+        """How far the atoms of a law may be cut short, beside a bracket of that width."""
+        return 0.05 * max(gap if self.tol is None else min(gap, self.tol), 1e-7)
 
     def __iter__(self):
         for grid in grids(self.choice, self.rows, self.utility, self.num_states, self._refine):
@@ -263,16 +265,17 @@ class _Search:
 
 
 class _Mixture:
-    """The best mixture of rolled-out replies to stocks around the minimum of the upper bound."""
+    """The best mixture of replies to stocks around the minimum of the upper bound."""
 
-    def __init__(self, c0: np.ndarray, weights: np.ndarray, laws: list[Realised], tau: float) -> None:
+    def __init__(self, c0: np.ndarray, weights: np.ndarray, laws: list[Contracted], edges: np.ndarray, tau: float):
         used = weights > 0
-        self.c0, self.weights = c0[used], weights[used]
         laws = [law for law, use in zip(laws, used, strict=True) if use]
-        self.law = FiniteLaw.mixture([real.law for real in laws], self.weights)
+        self.data = {"c0": c0[used], "weights": weights[used], "edges": edges}
+        self.data["merge_from"] = np.array([one.merge_from for one in laws])
+        self.law = FiniteLaw.mixture([one.law for one in laws], weights[used])
         self.value = ocvar(self.law, tau)
-        self.error = max(real.error for real in laws) / tau
-        self.diagnostics = {key: max(_diagnostics(real)[key] for real in laws) for key in _diagnostics(laws[0])}
+        self.error = max(one.error for one in laws)
+        self.diagnostics = {"tail_error": self.error, "num_steps": float(max(one.num_steps for one in laws))}
 
 
 def _mixture(
@@ -280,26 +283,26 @@ def _mixture(
 ) -> _Mixture:
     """Replies to the minimising stock and its neighbours, and the pair of them that mixes best."""
     nodes = np.unique(np.clip(k + np.arange(-1, 2), 0, len(op.grid) - 1))
-    reals = [realised_law(rows, op.grid, found.pi, start, float(op.grid[n]), tol=tol, max_atoms=5_000) for n in nodes]
+    edges = cell_edges(op.grid)
+    laws = [contracted_law(rows, op.grid, found.pi, start, float(op.grid[n]), edges, tol=tol) for n in nodes]
     best, chosen = -np.inf, (0, 0, 1.0)
     for i in range(len(nodes)):
         for j in range(i, len(nodes)):
-            weight, value = _best_weight(reals[i].law, reals[j].law, tau)
+            weight, value = _best_weight(laws[i].law, laws[j].law, tau)
             if value > best + 1e-12 * (1 + abs(best) if np.isfinite(best) else 1.0):
                 best, chosen = value, (i, j, weight)
     i, j, weight = chosen
     weights = np.zeros(len(nodes))
     weights[i] += weight
     weights[j] += 1 - weight
-    return _Mixture(op.grid[nodes], weights, reals, tau)
+    return _Mixture(op.grid[nodes], weights, laws, edges, tau)
 
 
 def _best_weight(a: FiniteLaw, b: FiniteLaw, tau: float) -> tuple[float, float]:
     """The share of `a` in the mixture with b of largest OCVaR, which is concave in it, and that OCVaR."""
-    atoms = np.append(a.x, b.x)
+    atoms = np.union1d(a.x, b.x)
     # max over w of min over atoms of a function linear in w: corners where two atoms' functions meet.
-    above = [(law.p[None, :] * np.maximum(law.x[None, :] - atoms[:, None], 0)).sum(axis=1) / tau for law in (a, b)]
-    fa, fb = atoms + above[0], atoms + above[1]
+    fa, fb = (atoms + _excess(law, atoms) / tau for law in (a, b))
     low, high = 0.0, 1.0
     for _ in range(60):
         middle = 0.5 * (low + high)
@@ -309,6 +312,15 @@ def _best_weight(a: FiniteLaw, b: FiniteLaw, tau: float) -> tuple[float, float]:
     values = [float((w * fa + (1 - w) * fb).min()) for w in options]
     at = int(np.argmax(values))
     return options[at], values[at]
+
+
+def _excess(law: FiniteLaw, points: np.ndarray) -> np.ndarray:
+    """`E max(X - c, 0)` at each of points (n,), by sums from above: products of atoms and points are too many."""
+    above = np.searchsorted(law.x, points, side="right")
+    top = law.x[-1]
+    mass = np.append(np.cumsum(law.p[::-1])[::-1], 0.0)
+    lack = np.append(np.cumsum((law.p * (top - law.x))[::-1])[::-1], 0.0)
+    return np.maximum((top - points) * mass[above] - lack[above], 0.0)
 
 
 def _diagnostics(real: Realised) -> dict[str, float]:

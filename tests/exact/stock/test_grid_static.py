@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from mdplab.certify import check
+from mdplab.certify.case import Case
+from mdplab.certify.mixtures import mixture_ocvar
 from mdplab.exact.stock.finite_static import static_cvar_finite, static_ocvar_finite
 from mdplab.exact.stock.grid import static_cvar, static_ocvar, stock_value_iteration
 from mdplab.exact.stock.operator import Rows
@@ -131,3 +133,49 @@ def test_the_float_referee_agrees_under_a_small_discount(gamma):
         problem = StockMDP(mdp, objective)
         report = check(problem, solver(problem))
         assert report, report.reason
+
+
+def long_play(gamma=0.97):
+    """Five states, two actions, chance at every step, no end."""
+    rng = np.random.default_rng([45, 1])
+    P = rng.dirichlet(np.ones(5), (5, 2))
+    return StockMDP(MDP(P, rng.choice([-1.0, 0, 1, 2], (5, 2)), gamma), OCVaR(0.3), start=0)
+
+
+def test_ocvar_of_long_play_is_as_near_as_its_bracket():
+    """Joining atoms to follow the policy costs nothing of first order, in the solver and for the referee."""
+    problem = long_play()
+    answer = static_ocvar(problem, num_stocks=101)
+    data, (lower, upper) = answer.certificate.data, answer.extras["objective"]
+    assert np.all(data["merge_from"] < answer.extras["diagnostics"]["num_steps"] / 10)
+    # A bracket of lower and upper bounds at the same stock, but for what the policy's replies to two stocks add.
+    assert answer.certificate.gap <= upper.min() - lower[upper.argmin()]
+    report = check(problem, answer)
+    assert report, report.reason
+    # Its own cut is finer: it needs less, but not much less.
+    assert 0.5 * answer.certificate.gap < report.gap <= answer.certificate.gap
+    own = mixture_ocvar(Case(problem.mdp, answer, "float"), problem, 0.3)
+    tails = answer.certificate.residuals["tail"] + 0.01 * answer.certificate.gap
+    assert abs(float(own) - answer.value[0]) <= 2 * tails + 1e-9
+
+
+def test_false_claims_of_cells_are_refused():
+    problem = long_play(0.9)
+    answer = static_ocvar(problem, num_stocks=41)
+    assert check(problem, answer)
+    data = answer.certificate.data
+    for change in (
+        {"edges": data["edges"][::-1]},
+        {"edges": data["edges"][:, None]},
+        {"merge_from": data["merge_from"] - 1000},
+        {"merge_from": data["merge_from"] + 0.5},
+        {"merge_from": data["merge_from"][:0]},
+        # Cells so wide, and so early, that the policy no longer knows what it does.
+        {"edges": data["edges"][[0, -1]], "merge_from": 0 * data["merge_from"]},
+    ):
+        certificate = dataclasses.replace(answer.certificate, data=data | change)
+        assert not check(problem, dataclasses.replace(answer, certificate=certificate))
+    certificate = dataclasses.replace(answer.certificate, gap=0.5 * answer.certificate.gap)
+    assert not check(problem, dataclasses.replace(answer, certificate=certificate))
+    assert not check(problem, dataclasses.replace(answer, policy=1 - answer.policy))
+    assert not check(problem, dataclasses.replace(answer, value=answer.value + 2 * answer.certificate.gap))

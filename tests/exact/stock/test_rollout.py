@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mdplab.exact.stock.operator import Rows
-from mdplab.exact.stock.rollout import nearest_action, realised_law
+from mdplab.exact.stock.rollout import cell_edges, contracted_law, nearest_action, realised_law
 from mdplab.models import MDP, StockMDP, functional, wasserstein
 
 
@@ -65,3 +65,61 @@ def test_the_tail_that_is_cut_off_is_bounded():
     assert short.num_steps < long.num_steps
     assert short.tail_error <= 0.1
     assert wasserstein(short.law, long.law) <= short.error + long.error
+
+
+def played_in_cells(problem, c0, edges, merge_from, steps):
+    """All histories of the policy that knows its stock by cells: money known, money earned, probability; by hand."""
+    paths = [(s, 0.0, 0.0, p) for s, p in enumerate(problem.start)]
+    for t in range(steps):
+        after = []
+        for s, known, earned, p in paths:
+            k = np.abs(GRID - (c0 + known) / problem.gamma**t).argmin()
+            for n, r, q in zip(*problem.outcomes.row(s, int(PI[s, k])), strict=True):
+                after.append((int(n), known + problem.gamma**t * r, earned + problem.gamma**t * r, p * q))
+        if t + 1 >= merge_from:
+            cells = [(s, np.searchsorted(edges, (c0 + known) / problem.gamma ** (t + 1))) for s, known, _, _ in after]
+            mean = {}
+            for cell in set(cells):
+                inside = [(y, p) for c, (_, _, y, p) in zip(cells, after, strict=True) if c == cell]
+                mean[cell] = sum(y * p for y, p in inside) / sum(p for _, p in inside)
+            after = [(s, mean[cell], y, p) for cell, (s, _, y, p) in zip(cells, after, strict=True)]
+        paths = after
+    return paths
+
+
+@pytest.mark.parametrize("c0", [0.3, -1.1])
+def test_known_by_cells_the_law_is_a_contraction_of_that_of_its_policy(c0):
+    problem, steps, most = walk(0.5), 9, 12
+    rows, edges = Rows.of(problem), np.array([-3.0, -1.2, -0.7, -0.2, 0.4, 1.1, 2.5])
+    best, _, worst = rows.extremes()
+    tol = 0.5**steps * 0.5 * float((best - worst).max()) * (1 + 1e-9)
+    found = contracted_law(rows, GRID, PI, problem.start_law, c0, edges, tol=tol, max_atoms=most)
+    assert found.num_steps == steps
+    assert 1 < found.merge_from < steps
+    state, known, earned, p = np.array(played_in_cells(problem, c0, edges, found.merge_from, steps)).T
+    rest = 0.5**steps * 0.5 * (best + worst)[state.astype(int)]
+    # What is followed is where the policy believes to be.
+    believed = np.sort(known + rest)
+    assert np.abs(np.interp(found.law.x, believed, believed) - found.law.x).max() <= 1e-9  # Merged within 1e-10.
+    points = np.linspace(-3, 3, 121)
+    true = (p * np.maximum((earned + rest) - points[:, None], 0)).sum(axis=1)
+    less = (found.law.p * np.maximum(found.law.x - points[:, None], 0)).sum(axis=1)
+    # Atoms merged within 1e-10 on both sides.
+    assert np.all(less <= true + 1e-9)
+    assert (true - less).max() > 1e-4
+    assert found.law.mean == pytest.approx(float(p @ (earned + rest)), abs=1e-9)  # As above.
+
+
+def test_cells_of_a_fine_grid_lose_by_the_square():
+    problem, c0 = walk(), -0.5
+    rows, got = Rows.of(problem), []
+    for size in (15, 57, 897):
+        grid, one = np.linspace(-3, 4, size), np.zeros((2, size), dtype=np.int64)
+        edges = cell_edges(grid)
+        assert np.all(np.diff(edges) > 0)
+        law = contracted_law(rows, grid, one, problem.start_law, c0, edges, tol=1e-8, max_atoms=50).law
+        got.append(float(law.p @ np.maximum(c0 + law.x, 0)))
+    rough, fine = got[2] - got[0], got[2] - got[1]
+    # Four times as fine: a sixteenth, but for where atoms happen to lie.
+    assert 0 < fine < rough / 6
+    assert rough < 0.01
