@@ -793,3 +793,24 @@ def figure_steps(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
         chosen = 1 / (1 + np.exp(-1 / tau))
         table[name] = np.full(k.size, 1 / (4 * tau * chosen * (1 - chosen)))
     return table
+
+
+def figure_floor(p: Params, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Mean exact gap of sampled runs over steps on one random MDP: no cap for two sizes of batches, cap, constant."""
+    mdp = _problem(p, np.random.default_rng([2024, 9]), _GAMMA)
+    oracle, best = gap_oracle(mdp), float(mdp.mu @ solve(mdp, tol=1e-9).value)
+    k = np.arange(0, 2 * p.sampled_steps + 1, 5)
+    how = {"horizon": _HORIZON, "num_iters": int(k[-1]), "checkpoints": k, "seeds": 24}
+    ways = {
+        "few": {"best": best, "batch": p.batch // 16},
+        "many": {"best": best, "batch": p.batch},
+        "capped": {"best": best, "batch": p.batch, "cap": 1.0},
+        "constant": {"best": np.inf, "batch": p.batch, "cap": 1.0},
+    }
+    table = {"k": k.astype(float)}
+    for name, options in ways.items():
+        runs = sampled_polyak(mdp, rng=rng, **how, **options)["theta"]
+        gaps = [[-oracle(theta)[0] for theta in run] for run in runs]
+        # Some runs freeze in the optimum, with no gap at all: only means fit a picture.
+        table[name] = np.mean(gaps, axis=0)
+    return table

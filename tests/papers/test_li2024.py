@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mdplab.algorithms.policy_gradient.polyak import polyak_gradient
+from mdplab.claims.discovery import load_paper
 from mdplab.exact.evaluation import policy_evaluation
 from mdplab.exact.policy_gradient import softmax_gradient
 from mdplab.exact.solve import solve
@@ -98,3 +99,12 @@ def test_the_figures_show_what_their_captions_say():
     assert table["high"][-1] == 1e-20 and np.ptp(table["twin"]) < 1e-12
     table = li2024.figure_steps(PARAMS, np.random.default_rng(0))
     assert table["none"][20] > 1e6 * table["little"][15]
+
+
+def test_the_picture_of_sampled_steps_shows_what_its_caption_says():
+    quick = load_paper("li2024").card.params["quick"]
+    table = li2024.figure_floor(quick, np.random.default_rng([2130]))
+    end = {name: table[name][-1] for name in ("few", "many", "capped", "constant")}
+    assert end["few"] > end["many"] > 2 * end["capped"] > end["constant"] > 0.5 * end["capped"]
+    # Frozen in: nothing moves in the last hundred steps.
+    assert np.ptp(table["few"][-20:]) < 1e-3 * end["few"] and table["many"][:5].min() < table["capped"][4]
