@@ -33,7 +33,7 @@ def check_checkpoints(checkpoints: Any, last: int, first: int = 0) -> np.ndarray
     >>> check_checkpoints([0, 2], 2).tolist(), check_checkpoints(None, 2).tolist()
     ([0, 2], [0, 1, 2])
     """
-    given = np.arange(first, last + 1) if checkpoints is None else np.asarray(checkpoints)
+    given = np.arange(first, last + 1) if checkpoints is None else _numbers("checkpoints", checkpoints)
     if given.ndim != 1:
         raise ValueError(f"checkpoints has shape {given.shape}; expected (K,)")
     if not given.size:
@@ -53,7 +53,7 @@ def check_array(name: str, values: Any, shape: tuple[int, ...]) -> np.ndarray:
     >>> check_array("theta0", [[0, 1]], (1, 2)).tolist()
     [[0.0, 1.0]]
     """
-    array = np.array(values, dtype=np.float64)
+    array = np.array(_numbers(name, values), dtype=np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
     _raise_first(name, array, np.isfinite(array), "finite numbers")
@@ -68,7 +68,7 @@ def check_indices(name: str, values: Any, size: int, shape: tuple[int, ...] | No
     >>> check_indices("states", [0, 2], 3).tolist()
     [0, 2]
     """
-    array = np.asarray(values)
+    array = _numbers(name, values)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}; expected {shape}")
     _raise_first(name, array, (array >= 0) & (array < size) & (array % 1 == 0), f"integers in [0, {size})")
@@ -108,9 +108,9 @@ def check_each(name: str, values: Any, *, most: float = np.inf) -> np.ndarray:
     >>> check_each("eta", [1, 0.5], most=1).tolist()
     [1.0, 0.5]
     """
-    array = np.ascontiguousarray(values, dtype=np.float64)
-    if np.ndim(values) != 1 or not array.size:
-        raise ValueError(f"{name} has shape {np.shape(values)}; expected (T,), one an iteration")
+    array = np.asarray(_numbers(name, values), dtype=np.float64, order="C")
+    if array.ndim != 1 or not array.size:
+        raise ValueError(f"{name} has shape {array.shape}; expected (T,), one an iteration")
     what = "finite numbers above 0" if most == np.inf else f"numbers in (0, {most:g}]"
     _raise_first(name, array, (array > 0) & (array <= most) & np.isfinite(array), what)
     return array
@@ -124,6 +124,7 @@ def check_number(name: str, value: Any, least: float = 0.0, most: float = np.inf
     >>> check_number("tau", 0), check_number("gamma0", 2, above=True)
     (0.0, 2.0)
     """
+    _numbers(name, value)
     if not (
         np.ndim(value) == 0 and (value > least if above else value >= least) and value <= most and np.isfinite(value)
     ):
@@ -164,6 +165,18 @@ def check_sampled(mdp: MDP, horizon: Any) -> int:
 def check_errors(errors: Any, num_iters: int, shape: tuple[int, int]) -> np.ndarray | None:
     """Errors (num_iters, S, A) that are added iteration by iteration, or None."""
     return None if errors is None else check_array("errors", errors, (num_iters, *shape))
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    """The values as an array of whatever real type they have."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} has rows of different lengths; expected an array") from None
+    if array.size and array.dtype.kind not in "biuf":
+        what = repr(values) if array.ndim == 0 else f"of type {array.dtype}"
+        raise ValueError(f"{name} is {what}; expected real numbers")
+    return array
 
 
 def _raise_first(name: str, array: np.ndarray, good: np.ndarray, what: str) -> None:

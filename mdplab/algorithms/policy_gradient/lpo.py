@@ -142,7 +142,8 @@ def sensitivity_sampling(
     bad = np.flatnonzero((uniforms < 0) | (uniforms >= 1))
     if bad.size:
         raise ValueError(f"uniforms[{bad[0]}] is {uniforms[bad[0]]}; expected a number in [0, 1)")
-    if rule not in RULES:
+    # A list, for what cannot be hashed.
+    if rule not in list(RULES):
         raise ValueError(f"rule is {rule!r}; expected one of {sorted(RULES)}")
     scale, growth = check_number("scale", scale, above=True), check_number("growth", growth, 1, above=True)
     ridge = _check_ridge(ridge, features)

@@ -84,7 +84,9 @@ def sampled_polyak(
     True
     """
     c, cap = _check_rule(c, cap)
-    if np.isnan(best) or best == -np.inf or (best == np.inf and cap == np.inf):
+    if best != np.inf:
+        best = check_number("best", best, -np.inf)
+    elif cap == np.inf:
         raise ValueError(f"best is {best}; expected finite, or inf with a finite cap")
     tau, (batch, num_iters, kept) = check_number("tau", tau), check_batches(batch, num_iters, checkpoints)
     model, start = sampling_arguments(mdp, horizon), check_logits("theta0", theta0, mdp)
@@ -179,6 +181,6 @@ def path_estimates(
 
 
 def _check_rule(c: float, cap: float) -> tuple[float, float]:
-    if not cap > 0:
-        raise ValueError(f"cap is {cap}; expected above 0")
+    if cap != np.inf:
+        cap = check_number("cap", cap, above=True)
     return check_number("c", c, above=True), float(cap)

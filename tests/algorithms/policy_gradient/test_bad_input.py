@@ -375,3 +375,24 @@ def test_every_public_function_is_in_the_table():
             if not name.startswith("_") and is_checked(value) and value.__module__ == parts(module).__name__
         }
         assert public == set(functions), module
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "changes", "message"),
+    [
+        ("lpo", "lpo", {"C": "one"}, "^C is 'one'; "),
+        ("lpo", "lpo", {"ridge": None}, "^ridge is None; "),
+        ("lpo", "sensitivity_sampling", {"uniforms": [[0.0], [0.0, 0.5]]}, "^uniforms has rows of different lengths"),
+        ("lpo", "sensitivity_sampling", {"features": [["a"], ["b"], ["c"]]}, "^features is of type <U1; "),
+        ("lpo", "sensitivity_sampling", {"rule": ["root"]}, r"^rule is \['root'\]; "),
+        ("sampled_polyak", "sampled_polyak", {"best": "V"}, "^best is 'V'; "),
+        ("sampled_polyak", "sampled_polyak", {"cap": None}, "^cap is None; "),
+        ("sampled_polyak", "path_estimates", {"paths": [["a", "b"]]}, "^paths is of type <U1; "),
+        ("sampled_ecrm", "sampled_natural", {"checkpoints": ["5"]}, "^checkpoints is of type <U1; "),
+        ("vanilla", "policy_gradient", {"step": ["a"] * 5}, "^step is of type <U1; "),
+        ("mdpo", "mdpo_step", {"gain": LOGITS + 1j}, "^gain is of type complex128; "),
+    ],
+)
+def test_what_is_no_number_is_named(module, name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        getattr(parts(module), name)(**TABLE[module][name][0] | changes)
