@@ -410,6 +410,10 @@ def _npg(p: Params, linear: LinearMDP, rng: np.random.Generator) -> float:
     relation=Ordering(),
     falsifiers={
         "hardly_any_step": _compare(_total(0.005), _total(5.0, share=0.5, **_blind), deep=True),
+        # The treasure is found, but what is known of it is cut down to where the actor learns it late.
+        "values_cut_at_a_tenth": _compare(_total(5.0, v_max=0.1), _total(5.0, share=0.5, **_blind), deep=True),
+        # Optimism that does not fade in time, as that of a theorem's constants would not.
+        "bonus_15_times_as_large": _compare(_total(5.0, bonus=15 * BONUS), _total(5.0, share=0.5, **_blind), deep=True),
     },
     controls={"optimistic_npg": _compare(_npg, _total(5.0, share=0.5, **_blind), deep=True)},
     words="Without a bonus the treasure is found late, by the uniform policies after resets; with it at once.",

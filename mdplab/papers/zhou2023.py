@@ -442,15 +442,23 @@ def _hnpg(p: Params, rng: np.random.Generator, flaw: str = "") -> Evidence:
     "Algorithm 3 (HNPG), special cases (derived)",
     r"\text{one feature a pair: HNPG} = \text{HAC}; \quad \nu = 0:\ w = F^{-1} (1-\gamma) \nabla J",
     relation=Identity(),
+    assumptions=(
+        "the policy gradient theorem: (1 - gamma) grad J = E_d[grad log pi Q^pi], d the normalised occupancy",
+    ),
     falsifiers={
         "half_the_step": variant(_hnpg, "HAC with half the step.", "step"),
         "plain_gradient": variant(_hnpg, "The gradient in place of the natural one.", "plain"),
     },
+    lemmas=("sutton2000:policy_gradient",),
     words="With full features HNPG takes HAC's steps; without offline data it takes natural gradient steps.",
     title="What HNPG contains",
 )
 def hnpg_cases(p: Params, rng: np.random.Generator) -> Evidence:
-    """Policies after 15 iterations, and one step along two features, on random problems."""
+    """Policies after 15 iterations, and one step along two features, on random problems.
+
+    The gradient of the second case is E_d[c Q], c the centred features, by the policy gradient theorem: J itself is not
+    differentiated here.
+    """
     return _hnpg(p, rng)
 
 
