@@ -8,6 +8,7 @@ import numpy as np
 from mdplab.exact.arguments import checked_count, checked_tol, require_type
 from mdplab.exact.stock.grid_solver import (
     INNER_SWEEPS,
+    ROUGHLY,
     GridChoice,
     Outlook,
     bracket_on,
@@ -129,7 +130,7 @@ def _solve(
 
     def refine(even: StockOperator, size: int) -> np.ndarray:
         nonlocal total
-        v, _, sweeps = solve_on(even, INNER_SWEEPS, max_iters)
+        v, _, sweeps = solve_on(even, INNER_SWEEPS, max_iters, accuracy=ROUGHLY)
         total += sweeps
         return graded(even, v, np.ones(even.shape), size)
 

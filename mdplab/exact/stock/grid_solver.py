@@ -18,6 +18,8 @@ MAX_ENTRIES = 20_000_000
 DEFAULT_STOCKS = 401
 # Actions are improved once in so many sweeps: a sweep for fixed actions costs a share of 1 / A.
 INNER_SWEEPS = 8
+# Of the values on a grid that only shows where to put the stocks of another.
+ROUGHLY = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +110,20 @@ def grids(
         # All stocks that occur are on the grid: nothing is interpolated.
         yield guarded(uniform(low, high, step))
         return
-    even = StockOperator.of(rows, f, uniform(low, high, (high - low) / max(2, size - 2)))
-    yield refine(even, size)
+    # Laws of long play are narrow beside the range: a finer grid shows where they are, and is solved only roughly.
+    count = max(2, min(2 * size, MAX_ENTRIES // num_states) - 2)
+    yield refine(StockOperator.of(rows, f, uniform(low, high, (high - low) / count)), size)
     while choice.num_stocks is None and 2 * size * num_states <= MAX_ENTRIES:
         size *= 2
-        even = StockOperator.of(rows, f, uniform(low, high, (high - low) / (size // 2)))
-        yield refine(even, size)
+        yield refine(StockOperator.of(rows, f, uniform(low, high, (high - low) / (size - 2))), size)
 
 
-def solve_on(op: StockOperator, inner: int, max_iters: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """Values and actions of the interpolated problem, to an accuracy far below what its grid allows."""
+def solve_on(
+    op: StockOperator, inner: int, max_iters: int, *, accuracy: float = 1e-10
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Values and actions of the interpolated problem, by default to an accuracy far below what its grid allows."""
     scale = float(np.abs(op.grid).max()) * max(abs(op.left), abs(op.right)) + float(np.abs(op.rows.running).max())
-    return optimise(op, inner=inner, accuracy=1e-10 * (1 - op.rows.gamma + 1e-3) * scale, max_iters=max_iters)
+    return optimise(op, inner=inner, accuracy=accuracy * (1 - op.rows.gamma + 1e-3) * scale, max_iters=max_iters)
 
 
 def bracket_on(op: StockOperator, inner: int, max_iters: int, tol: float | None) -> tuple[StockBracket, int]:

@@ -9,6 +9,7 @@ from mdplab.exact.arguments import checked_count, checked_tol, require_type
 from mdplab.exact.stock.bracket import StockBracket
 from mdplab.exact.stock.grid_solver import (
     INNER_SWEEPS,
+    ROUGHLY,
     GridChoice,
     Outlook,
     bracket_on,
@@ -248,7 +249,7 @@ class _Search:
             raise missed(name, gap, self.tol, grid)
 
     def _refine(self, even: StockOperator, size: int) -> np.ndarray:
-        v, pi, sweeps = solve_on(even, INNER_SWEEPS, self.max_iters)
+        v, pi, sweeps = solve_on(even, INNER_SWEEPS, self.max_iters, accuracy=ROUGHLY)
         self.sweeps += sweeps
         sign = 1 if even.left else -1
         objective = sign * (-even.grid + self.start @ v / self.tau)
