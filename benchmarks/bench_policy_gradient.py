@@ -2,7 +2,10 @@
 
 The target is three times JAX (`scan` and `vmap`, where it can be imported) and less than 10 s of compilation. All three
 are measured in steps a second of processor time, which a busy machine disturbs least (each uses about one core), and on
-the clock too. Run as a script, with `--jax-python` for another interpreter that has JAX.
+the clock too. All three compute in float64, and JAX draws by its default, Threefry: of what was tried (float32, other
+generators, unrolled loops) it is the fastest on QChain but for float32, which takes about 0.6 to 0.9 of its time; on
+FrozenLake the generator "rbg" takes about 0.75 of it. Run as a script, with `--jax-python` for another interpreter that
+has JAX.
 """
 
 import argparse

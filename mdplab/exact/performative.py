@@ -159,10 +159,10 @@ def distance_bound(
     sums = 2 * (S * A + 16) * _U
     delta = _flow_defect(mdp, exits, d, flow, weight)
     # Both products in one pass over P.
-    ahead = mdp.gamma * (mdp.P.reshape(S * A, S) @ np.stack([h, high], axis=1)).reshape(S, A, 2)
+    ahead, above = mdp.gamma * (np.array((h, high)) @ mdp.P.reshape(S * A, S).T).reshape(2, S, A)
     regularised = lam * d
-    sigma = h[:, None] - ahead[..., 0] - mdp.r + regularised
-    slip = 2 * (S + 16) * _U * (high[:, None] + ahead[..., 1] + np.abs(mdp.r) + regularised)
+    sigma = h[:, None] - ahead - mdp.r + regularised
+    slip = 2 * (S + 16) * _U * (high[:, None] + above + np.abs(mdp.r) + regularised)
     off = np.abs(sigma) + slip
     kappa = np.where(allowed, np.where(d > 0, off, np.maximum(0.0, slip - sigma)), 0.0)
     least = np.where(allowed, sigma, np.inf).min(axis=1)
