@@ -189,7 +189,8 @@ def static_ocvar(
         best = (gap, mixture)
     gap, mixture = best
     grid = op.grid
-    gap = upward(gap + 1e-9 * (1 + float(np.abs(rows.rewards).max(initial=0.0))) / tau)
+    # A referee cuts the law short by a share of 1e-9, and rounds it.
+    gap = upward(gap + 4e-9 * (1 + float(np.abs(rows.rewards).max(initial=0.0))) / tau)
     search.require(name, gap, grid)
     data = grid_data(op, found) | {"tau": tau} | mixture.data
     extras = {"grid": grid, "law": mixture.law} | mixture.data
@@ -284,7 +285,7 @@ def _mixture(
 ) -> _Mixture:
     """Replies to the minimising stock and its neighbours, and the pair of them that mixes best."""
     nodes = np.unique(np.clip(k + np.arange(-1, 2), 0, len(op.grid) - 1))
-    edges = cell_edges(op.grid)
+    edges = cell_edges(op.grid, rows.gamma)
     laws = [contracted_law(rows, op.grid, found.pi, start, float(op.grid[n]), edges, tol=tol) for n in nodes]
     best, chosen = -np.inf, (0, 0, 1.0)
     for i in range(len(nodes)):

@@ -35,6 +35,10 @@ class Realised:
         return self.merge_error + self.tail_error
 
 
+# The decision from which on stocks are known by cells, where so few live that they never are.
+NEVER = 2**40
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Contracted:
     """A law that is smaller in the convex order than the true one, up to a shift of each atom by at most `error`.
@@ -50,7 +54,8 @@ class Contracted:
 
 def nearest_action(grid: np.ndarray, policy: np.ndarray, state: np.ndarray, stock: np.ndarray) -> np.ndarray:
     """The action of the grid stock nearest to each `stock` (n,), in each `state` (n,), by the table (S, K)."""
-    return policy[state, np.searchsorted(0.5 * (grid[:-1] + grid[1:]), stock, side="right")]
+    # Midway the lower one, as a referee has it: the laws of the two differ.
+    return policy[state, np.searchsorted(0.5 * (grid[:-1] + grid[1:]), stock)]
 
 
 def realised_law(
@@ -158,15 +163,19 @@ def contracted_law(
     done_x.append(money + 0.5 * power * (best + worst)[state])
     done_p.append(mass)
     law = FiniteLaw.of(np.concatenate(done_x), np.concatenate(done_p), merge=1e-12)
-    return Contracted(law, error if state.size else 0.0, t if merge_from is None else merge_from, t)
+    return Contracted(law, error if state.size else 0.0, NEVER if merge_from is None else merge_from, t)
 
 
-def cell_edges(grid: np.ndarray) -> np.ndarray:
+def cell_edges(grid: np.ndarray, gamma: float) -> np.ndarray:
     """Ends of cells, one inside each step of a grid of stocks, and beyond it ever wider ones."""
     # Off the middle: there two actions meet, and at simple fractions stocks of short numbers.
     inside = grid[:-1] + 0.381966 * np.diff(grid)
-    beyond = (grid[-1] - grid[0]) * np.geomspace(1e-3, 1e3, 60)
-    return np.concatenate([grid[0] - beyond[::-1], inside, grid[-1] + beyond])
+    # Money that no longer moves has stocks that grow by 1 / gamma: it stays together if its cells do.
+    rate = np.log(1 / gamma) if gamma < 1 else 0.1
+    rate /= np.ceil(rate / 0.1)
+    beyond = np.exp(np.arange(0.0, 35.0, rate))
+    ends = max(-grid[0], 1e-3 * np.ptp(grid)), max(grid[-1], 1e-3 * np.ptp(grid))
+    return np.concatenate([-1.01 * ends[0] * beyond[::-1], inside, 1.01 * ends[1] * beyond])
 
 
 def _stock(money: np.ndarray, gamma: float, t: int) -> np.ndarray:

@@ -115,7 +115,7 @@ def test_cells_of_a_fine_grid_lose_by_the_square():
     rows, got = Rows.of(problem), []
     for size in (15, 57, 897):
         grid, one = np.linspace(-3, 4, size), np.zeros((2, size), dtype=np.int64)
-        edges = cell_edges(grid)
+        edges = cell_edges(grid, problem.gamma)
         assert np.all(np.diff(edges) > 0)
         law = contracted_law(rows, grid, one, problem.start_law, c0, edges, tol=1e-8, max_atoms=50).law
         got.append(float(law.p @ np.maximum(c0 + law.x, 0)))
