@@ -25,6 +25,11 @@ GAP, SHORTEST = 2, 10
 _NUMBERS = {"slack", "refutable at", "falsifiers", "s", "power", "sigma", "runs it has", "runs for 80%", "min"}
 
 
+def _so_far(result: Mapping[str, Any]) -> str:
+    """What is undecided while claims to come hold a share of the budget may be decided when they are in."""
+    return "[yellow]undecided so far[/]" if result["verdict"] == "INCONCLUSIVE" else _verdict(result)
+
+
 def _verdict(result: Mapping[str, Any]) -> str:
     text = f"[{_COLOURS[tone(result['verdict'])]}]{result['verdict']}[/]"
     return text if result["as_expected"] else f"{text} [red bold](expected {result['expected']})[/]"
@@ -161,7 +166,7 @@ class RunDisplay:
                 self.console.print(f"[red]{event.claim}[/]: {self.failed[event.claim] - 1} more tasks of it failed")
             self.results[event.claim] = event.result.to_json()
             if not self.console.is_terminal:
-                self.console.print(f"{event.claim}: {_verdict(self.results[event.claim])}", soft_wrap=True)
+                self.console.print(f"{event.claim}: {_so_far(self.results[event.claim])}", soft_wrap=True)
         self.progress.update(self.bar, completed=done, total=total, description=event.claim or f"starting {self.what}")
         if self.console.is_terminal:
             self.live.update(self._picture())
