@@ -43,7 +43,7 @@ def test_a_run_is_shown(terminal):
 def test_on_a_pipe_what_later_claims_may_decide_is_not_called_a_surprise():
     screen = io.StringIO()
     waits = replace(RESULT, verdict="INCONCLUSIVE", expected="CONSISTENT")
-    with RunDisplay(Console(file=screen, force_terminal=False, width=120, highlight=False)) as display:
+    with RunDisplay(Console(file=screen, force_terminal=False, width=120, highlight=False, emoji=False)) as display:
         display.event(Event("claim", "smith2027:x", done=2, total=2, result=waits))
     assert screen.getvalue() == "smith2027:x: undecided so far\n"
 
