@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 _SECONDS = re.compile(r"seconds=[0-9.e+-]+")
+_DRAWN_ON = re.compile(r"<dc:date>[^<]*</dc:date>")
 
 
 def strip(notebook: dict) -> dict:
-    """Remove execution counts, timings and the machine's kernel name, which change from run to run."""
+    """Remove execution counts, timings, dates and the machine's kernel name, which change from run to run."""
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"
         cell.metadata = {}
@@ -25,6 +26,8 @@ def strip(notebook: dict) -> dict:
                 for kind, text in output.get("data", {}).items():
                     if kind.startswith("text/") and isinstance(text, str):
                         output.data[kind] = _SECONDS.sub("seconds=...", text)
+                    elif kind == "image/svg+xml":
+                        output.data[kind] = _DRAWN_ON.sub("<dc:date/>", text)
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
         "language_info": {"name": "python"},
