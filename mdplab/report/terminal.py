@@ -27,7 +27,8 @@ _NUMBERS = {"slack", "refutable at", "falsifiers", "s", "power", "sigma", "runs 
 
 def _so_far(result: Mapping[str, Any]) -> str:
     """What is undecided while claims to come hold a share of the budget may be decided when they are in."""
-    return "[yellow]undecided so far[/]" if result["verdict"] == "INCONCLUSIVE" else _verdict(result)
+    waits = result["verdict"] == "INCONCLUSIVE" and not result["as_expected"]
+    return "[yellow]undecided so far[/]" if waits else _verdict(result)
 
 
 def _verdict(result: Mapping[str, Any]) -> str:

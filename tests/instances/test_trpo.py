@@ -109,7 +109,7 @@ def test_exact_improvement_agrees_with_floats():
         (lambda: rare_state(0.5, 0.9), r"leave is 0\.5"),
         (
             lambda: policy_quantities(garnet(2, 2, 1, gamma=0.9, rng=np.random.default_rng(0)), np.ones((2, 2)) / 2),
-            "no initial",
+            "mdp.mu is None",
         ),
         (lambda: policy_quantities(greedy_tight(0.9)[0], np.ones((2, 3)) / 3), r"pi has shape \(2, 3\)"),
         (lambda: mixing_step(*greedy_tight(0.9), constant=0.0), "constant is 0"),
