@@ -119,12 +119,12 @@ def sampled_projected(
     >>> bool(run["objective"][0, 1] < 0.5 * run["objective"][0, 0])
     True
     """
-    step = check_number("step", step, above=True)
+    step, mixing = check_number("step", step, above=True), check_number("mixing", mixing, -np.inf)
     if not 0 < mixing < 1:
         raise ValueError(f"mixing is {mixing}; expected in (0, 1)")
     batch, num_iters, kept = check_batches(batch, num_iters, checkpoints)
     mdp, model = _augmented(problem, mu, horizon)
-    how = (*model, np.full(mdp.r.size, 1 / mdp.A), step, float(mixing), batch, num_iters)
+    how = (*model, np.full(mdp.r.size, 1 / mdp.A), step, mixing, batch, num_iters)
     run = run_seeds(sampled_ascent.ascend_projected, how, kept, rng, seeds, policy=mdp.r.shape, value=())
     return Trace(kept, {"policy": run["policy"], "objective": -run["value"]}, run.status)
 
